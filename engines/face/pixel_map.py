@@ -1,0 +1,166 @@
+"""Pixel-RR at run time: one gain and one bias per pixel and channel, applied to an aligned face crop.
+
+Akram and Khan 2020, Eq. 3: out_p = w_p x_p + b_p.  The fit (Eq. 6) is calibration/recipes/pixel_rr.py.
+The kernel works on 16-bit fixed point, so that it runs at the speed of memory: per value it reads one byte of
+face and two 16-bit coefficients, and writes one byte.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.extending import intrinsic
+
+from engines.bundle import read_bundle
+from engines.errors import BadInput, BundleError
+
+Picture = npt.NDArray[np.uint8]
+Plane = npt.NDArray[np.float32]
+Fixed = npt.NDArray[np.int16]
+
+SCALES = {"[0,1]": 1.0, "[0,255]": 255.0}  # white, in the intensity scale that a map was fitted on
+
+
+@dataclass(frozen=True, eq=False)
+class PixelMap:
+    """One expression's map for crops of one size.
+
+    gain: (size, size, 3) float32, w of Eq. 3.  bias: (size, size, 3) float32, b of Eq. 3, in units of
+    intensity_scale ("[0,1]" or "[0,255]"), on which lambda_ depends too.  expression: what the map turns a
+    neutral face into, e.g. "smile".  lambda_: the ridge of Eq. 6, on gain and bias.
+    Raises BadInput when the planes do not fit each other or leave the kernel's range: gain within 1 +- 3.99,
+    bias within +-4 white.
+    """
+
+    gain: Plane
+    bias: Plane
+    expression: str
+    lambda_: float
+    intensity_scale: str
+
+    def __post_init__(self) -> None:
+        shape = self.gain.shape
+        if self.bias.shape != shape or len(shape) != 3 or shape[0] != shape[1] or shape[2] != 3:
+            raise BadInput(f"a pixel map needs two (size, size, 3) planes, found {shape} and {self.bias.shape}")
+        if self.intensity_scale not in SCALES:
+            raise BadInput(f"intensity scale must be one of {sorted(SCALES)}, found {self.intensity_scale!r}")
+        if not (np.abs(self.gain - 1).max() < 3.99 and np.abs(self.bias).max() < 4 * SCALES[self.intensity_scale]):
+            raise BadInput("a pixel map's gain must lie within 1 +- 3.99 and its bias within 4 x white: fit it again")
+
+    @property
+    def size(self) -> int:
+        """Side of the crops that the map fits, px."""
+        return int(self.gain.shape[0])
+
+    @cached_property
+    def fixed(self) -> tuple[Fixed, Fixed]:
+        """The kernel's planes, (size * size * 3,) int16: gain - 1 with 13 fraction bits, bias in grey levels with 4."""
+        gain = np.rint((self.gain.ravel().astype(np.float64) - 1) * 2**13)
+        bias = np.rint(self.bias.ravel().astype(np.float64) * (255 / SCALES[self.intensity_scale]) * 2**4)
+        return gain.astype(np.int16), bias.astype(np.int16)
+
+
+def load_pixel_map(bundle_dir: Path) -> PixelMap:
+    """Read a map from a bundle that the Pixel-RR recipe wrote.
+
+    Raises BundleError when the bundle is damaged, made by another system, or has no fitting planes.
+    """
+    bundle = read_bundle(bundle_dir, system="pixel_rr")
+    sizes = bundle.manifest.sizes
+    try:
+        return PixelMap(
+            gain=np.ascontiguousarray(bundle.arrays["gain"], dtype=np.float32),
+            bias=np.ascontiguousarray(bundle.arrays["bias"], dtype=np.float32),
+            expression=str(sizes["expression"]),
+            lambda_=float(sizes["lambda"]),
+            intensity_scale=str(sizes["intensity_scale"]),
+        )
+    except (KeyError, BadInput) as error:
+        raise BundleError(f"{bundle_dir} is no usable Pixel-RR map ({error}): write it again") from error
+
+
+def apply_pixel_map(face: Picture, pixel_map: PixelMap, amount: float, out: Picture) -> Picture:
+    """Give the face the map's expression: out = clip(face + amount * (gain * face + bias - face)).
+
+    face, out: (size, size, 3) uint8, [0, 255], C-contiguous, crop space, same colour order as the map was fitted
+    on (BGR); out may be face itself.  amount: 0 (the face, bit for bit) to 1 (the whole map).
+    Returns out.  Every value is within 1 grey level of the float formula.  Raises BadInput when something does
+    not fit.
+    """
+    if face.shape != pixel_map.gain.shape or out.shape != face.shape:
+        raise BadInput(f"face and out must be {pixel_map.gain.shape}, found {face.shape} and {out.shape}")
+    if not (face.dtype == out.dtype == np.uint8 and face.flags.c_contiguous and out.flags.c_contiguous):
+        raise BadInput("face and out must be contiguous uint8")
+    if not 0.0 <= amount <= 1.0:
+        raise BadInput(f"amount must lie in 0..1, found {amount}")
+    gain, bias = pixel_map.fixed
+    _apply_pixel_map(face, gain, bias, round(amount * 32767), out)
+    return out
+
+
+# Numba widens every integer to 64 bits, and the loop then runs 5 x slower (measured).  These spell the 16-bit
+# machine operations out; LLVM turns the loop over them into vpmulhw, vpaddw and saturating packs.
+_I16, _I32 = ir.IntType(16), ir.IntType(32)
+_Build = Callable[[ir.IRBuilder, list[ir.Value]], ir.Value]
+
+
+def _int16_op(build: _Build, result: types.Type, *arguments: types.Type) -> tuple[Any, Any]:
+    return result(*arguments), lambda _context, builder, _signature, values: build(builder, values)
+
+
+@intrinsic
+def _widen(_typing: Any, value: Any, shift: Any) -> tuple[Any, Any]:
+    """uint8 << shift, as int16."""
+    return _int16_op(lambda b, v: b.shl(b.zext(v[0], _I16), v[1]), types.int16, types.uint8, types.int16)
+
+
+@intrinsic
+def _multiply_high(_typing: Any, left: Any, right: Any) -> tuple[Any, Any]:
+    """(left * right) >> 16, rounded down."""
+
+    def build(b: ir.IRBuilder, v: list[ir.Value]) -> ir.Value:
+        return b.trunc(b.ashr(b.mul(b.sext(v[0], _I32), b.sext(v[1], _I32)), _I32(16)), _I16)
+
+    return _int16_op(build, types.int16, types.int16, types.int16)
+
+
+@intrinsic
+def _add(_typing: Any, left: Any, right: Any) -> tuple[Any, Any]:
+    """left + right; the caller's ranges leave no overflow."""
+    return _int16_op(lambda b, v: b.add(v[0], v[1]), types.int16, types.int16, types.int16)
+
+
+@intrinsic
+def _to_grey(_typing: Any, value: Any) -> tuple[Any, Any]:
+    """int16 to uint8, clipped to 0..255."""
+
+    def build(b: ir.IRBuilder, v: list[ir.Value]) -> ir.Value:
+        above = b.select(b.icmp_signed(">", v[0], _I16(0)), v[0], _I16(0))
+        return b.trunc(b.select(b.icmp_signed("<", above, _I16(255)), above, _I16(255)), ir.IntType(8))
+
+    return _int16_op(build, types.uint8, types.int16)
+
+
+@intrinsic
+def _shift_down(_typing: Any, value: Any, shift: Any) -> tuple[Any, Any]:
+    """value >> shift, rounded down."""
+    return _int16_op(lambda b, v: b.ashr(v[0], v[1]), types.int16, types.int16, types.int16)
+
+
+@numba.njit(cache=True, nogil=True)
+def _apply_pixel_map(face: Picture, gain: Fixed, bias: Fixed, amount: int, out: Picture) -> None:
+    # face: 7 fraction bits here; gain: 13; their high product and bias: 4; amount: 15; change: 3
+    face, out, part_of = face.ravel(), out.ravel(), np.int16(amount)
+    for i in range(face.size):
+        change = _add(_multiply_high(_widen(face[i], np.int16(7)), gain[i]), bias[i])
+        part = _multiply_high(change, part_of)
+        # 4/8 rounds; what the two products rounded down is made up for by ties that go up
+        step = _shift_down(_add(part, np.int16(4)), np.int16(3))
+        out[i] = _to_grey(_add(_widen(face[i], np.int16(0)), step))
