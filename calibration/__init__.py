@@ -1,0 +1,1 @@
+"""The teaching room: fits and judges what the engines load."""

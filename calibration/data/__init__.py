@@ -1,0 +1,1 @@
+"""Readers of the data that teach and judge the engines."""
