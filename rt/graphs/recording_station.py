@@ -1,0 +1,11 @@
+"""The headless recording station as data: everything is kept, nothing is shown."""
+
+from rt.graph import Graph
+from rt.graphs.therapy import outlets, picture_path, recorder, signal_path, station_graph
+from rt.station import Station
+
+
+def recording_graph(station: Station, headless: bool, token: str, port: int, start_s: float) -> Graph:
+    """Nodes and edges; headless, token and port have no meaning here, there is no page."""
+    parts = [signal_path(station, start_s), picture_path(station, start_s), recorder(station), outlets(station)]
+    return station_graph(station, parts)

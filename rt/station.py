@@ -1,0 +1,271 @@
+"""The station file: one YAML that says which camera, which amplifier, and what to do with them.
+
+Settings are frozen and checked before anything starts. A mistake is one sentence: what, found what, do what; an
+unknown key names the nearest known one. `myomirror station schema` prints the JSON Schema for editors.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from engines.emg.chain import PRESETS
+from rt.errors import BadSettings
+
+_LONGEST_FILE = 1 << 20
+_SYNTHETIC_SIZE = (640, 480)
+SUBJECT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+class CameraSection(_Section):
+    """Where the picture comes from."""
+
+    kind: Literal["device", "file", "synthetic"] = Field("device", description="a V4L2 camera, a video, or synthetic")
+    device: int | str = Field(0, description="number of /dev/videoN, or its path (kind: device)")
+    path: Path | None = Field(None, description="the video file (kind: file)")
+    loop: bool = Field(True, description="start the file again when it ends (kind: file)")
+    width: int = Field(640, ge=160, le=3840, description="pixels")
+    height: int = Field(480, ge=120, le=2160, description="pixels")
+    fps: float = Field(30.0, ge=1, le=240)
+
+
+class EmgSection(_Section):
+    """Where the muscle signal comes from."""
+
+    kind: Literal["lsl", "synthetic", "none"] = Field(
+        "lsl", description="a LabStreamingLayer stream, synthetic, or none"
+    )
+    name: str = Field("", description="LSL stream name; empty = any")
+    type: str = Field("EMG", description="LSL stream type; empty = any")
+    source_id: str = Field("", description="LSL source_id; empty = any")
+    channels: dict[str, str] = Field(
+        default={}, description="stream label -> montage label (F1..F22), where the stream's own labels differ"
+    )
+    labels: list[str] = Field(default=[], description="in stream order, only for a stream that does not name channels")
+    unit: str = Field("", description="only for a stream that does not say its unit: microvolt, millivolt, volt")
+    reach: Literal["machine", "lan"] = Field(
+        "machine", description="how far LSL looks: this machine only, or the local network"
+    )
+    wait_s: float = Field(10.0, ge=0, le=600, description="how long to look for the stream at the start")
+    range_uv: float = Field(187_500.0, gt=0, description="half the amplifier's input range, for the clipping test")
+
+
+class EnvelopeSection(_Section):
+    """The causal EMG chain (FACTS 1.3 presets)."""
+
+    preset: str = Field("standard", description=f"one of {', '.join(PRESETS)}")
+    mains_hz: Literal[50, 60] | None = Field(50, description="mains frequency to notch out; null = none")
+    calibration: Path | None = Field(
+        None, description="JSON with rest and reference per muscle; also where it is saved"
+    )
+
+
+class FaceSection(_Section):
+    """Face landmarks and the crop."""
+
+    model: Path | None = Field(None, description="face_landmarker.task; default: the installed asset")
+
+
+class PractiseSection(_Section):
+    """The movement to practise, shown on the person's own face (Pixel-RR)."""
+
+    map: str = Field("pixel-smile", description="a shipped bundle's name or the path of one")
+    view: Literal["camera", "practise"] = "camera"
+    amount: float = Field(1.0, ge=0, le=1)
+
+
+class PageSection(_Section):
+    """The live page."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(0, ge=0, le=65535, description="0 = any free port")
+    open_browser: bool = True
+    mirror: bool = Field(True, description="true mirror (False: as others see the person)")
+    muscles: list[str] = Field(
+        default=["medial_frontalis", "orbicularis_oculi", "zygomaticus", "orbicularis_oris"],
+        description="muscles whose bars are shown at first",
+    )
+    trained: str = Field("zygomaticus", description="the muscle that should rise")
+    forbidden: str = Field("orbicularis_oculi", description="the muscle that should stay low")
+    target_percent: float = Field(40.0, ge=1, le=200, description="%MVC, lower edge of the target zone")
+    limit_percent: float = Field(90.0, ge=1, le=300, description="%MVC, upper limit")
+    when_stale: Literal["camera", "last", "bars"] = Field(
+        "last", description="what is shown when the processed picture is late: raw camera, last good frame, bars only"
+    )
+
+
+class LimitsSection(_Section):
+    """How old something may be and still be shown as live."""
+
+    frame_ms: float = Field(500.0, ge=50, le=5000)
+    emg_ms: float = Field(500.0, ge=50, le=5000)
+
+
+class ConsentSection(_Section):
+    """What the person has agreed to; the recorder writes nothing else."""
+
+    emg: bool = False
+    video: bool = False
+    training: bool = False
+    sharing: bool = False
+
+
+class RecordingSection(_Section):
+    """What is kept, and where."""
+
+    enabled: bool = False
+    folder: Path = Field(Path("recordings"), description="one folder per session is made in it")
+    codec: Literal["h264", "mjpeg", "ffv1"] = "h264"
+    consent: ConsentSection = ConsentSection()
+    hold_video_s: float = Field(3.0, gt=0, le=30, description="how long pictures wait for a recorder that restarts")
+    hold_signal_s: float = Field(60.0, gt=0, le=120, description="the same for signals")
+
+
+class LslOutSection(_Section):
+    """LSL outlets for envelopes, expression values and events."""
+
+    enabled: bool = False
+    prefix: str = Field("MyoMirror", pattern=r"^[A-Za-z0-9_-]{1,32}$")
+
+
+class Station(_Section):
+    """Everything a session needs to know."""
+
+    subject: str = Field("demo", pattern=SUBJECT_PATTERN, description="pseudonym, never a name")
+    camera: CameraSection = CameraSection()
+    emg: EmgSection = EmgSection()
+    envelope: EnvelopeSection = EnvelopeSection()
+    face: FaceSection = FaceSection()
+    practise: PractiseSection = PractiseSection()
+    page: PageSection = PageSection()
+    limits: LimitsSection = LimitsSection()
+    recording: RecordingSection = RecordingSection()
+    lsl_out: LslOutSection = LslOutSection()
+    placement: dict[str, list[str]] = Field(default={}, description="process group -> nodes, to change the default")
+
+
+def read_station(path: Path) -> Station:
+    """The station in this YAML file. Raises BadSettings with one sentence."""
+    try:
+        text = path.read_text()[: _LONGEST_FILE + 1]
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings(f"the station file {path} cannot be read ({error}): check the path") from error
+    if len(text) > _LONGEST_FILE:
+        raise BadSettings(f"the station file {path} is larger than 1 MiB: it cannot be one")
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" in line {where.line + 1}" if where else ""
+        raise BadSettings(f"the station file {path} is no YAML{line}: {getattr(error, 'problem', error)}") from error
+    if content is None:
+        raise BadSettings(f"the station file {path} is empty: start from `myomirror station example`")
+    if not isinstance(content, dict):
+        raise BadSettings(f"the station file {path} holds a {type(content).__name__}, not `key: value` lines")
+    station = _anchored(parse_station(content, str(path)), path.parent)
+    for name, file in (("camera.path", station.camera.path), ("face.model", station.face.model)):
+        if file is not None and not file.is_file():
+            raise BadSettings(f"{path}: {name} is {str(file)!r}, and there is no such file")
+    return station
+
+
+def parse_station(content: dict[str, Any], origin: str = "the station") -> Station:
+    """Validated settings from a mapping. Raises BadSettings with one sentence."""
+    try:
+        station = Station.model_validate(content)
+    except ValidationError as error:
+        raise BadSettings(f"{origin}: {_sentence(error)}") from error
+    if station.camera.kind == "file" and station.camera.path is None:
+        raise BadSettings(f"{origin}: camera.kind is 'file', so camera.path must name a video")
+    size = (station.camera.width, station.camera.height)
+    if station.camera.kind == "synthetic" and size != _SYNTHETIC_SIZE:
+        raise BadSettings(f"{origin}: the synthetic camera is 640 x 480, found {size[0]} x {size[1]}: leave both out")
+    if station.envelope.preset not in PRESETS:
+        known = ", ".join(PRESETS)
+        raise BadSettings(f"{origin}: envelope.preset is {station.envelope.preset!r}, known are {known}")
+    if station.page.limit_percent <= station.page.target_percent:
+        raise BadSettings(
+            f"{origin}: page.limit_percent ({station.page.limit_percent:g}) must be above "
+            f"page.target_percent ({station.page.target_percent:g})"
+        )
+    if station.recording.enabled and not (station.recording.consent.emg or station.recording.consent.video):
+        raise BadSettings(f"{origin}: recording.enabled without consent: set recording.consent.emg and/or .video")
+    return station
+
+
+def _anchored(station: Station, folder: Path) -> Station:
+    """Relative paths in a station file are meant from where the file is."""
+
+    def at(path: Path | None) -> Path | None:
+        return None if path is None else (folder / path.expanduser())
+
+    return station.model_copy(
+        update={
+            "camera": station.camera.model_copy(update={"path": at(station.camera.path)}),
+            "face": station.face.model_copy(update={"model": at(station.face.model)}),
+            "envelope": station.envelope.model_copy(update={"calibration": at(station.envelope.calibration)}),
+            "recording": station.recording.model_copy(update={"folder": at(station.recording.folder)}),
+        }
+    )
+
+
+def _sentence(error: ValidationError) -> str:
+    first, more = error.errors()[0], error.error_count() - 1
+    where = ".".join(str(part) for part in first["loc"])
+    rest = f" (and {more} more)" if more else ""
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(first["loc"][-1]), known := _known_keys(first["loc"][:-1]), 1, 0.0)
+        return f"unknown key {where!r}: did you mean {near[0]!r}? known are {', '.join(known)}{rest}"
+    return f"{where} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}{rest}"
+
+
+def _known_keys(where: tuple[int | str, ...]) -> list[str]:
+    model: Any = Station
+    for part in where:
+        model = model.model_fields[part].annotation
+    return list(model.model_fields)
+
+
+def recording_into(station: Station, folder: Path) -> Station:
+    """The same station, recording into this folder. Raises BadSettings without consent to anything."""
+    content = station.model_dump()
+    content["recording"] |= {"enabled": True, "folder": folder}
+    return parse_station(content)
+
+
+EXAMPLE = """\
+# A MyoMirror station. Everything left out has the default of `myomirror station schema`.
+subject: P01                    # a pseudonym, never a name
+camera:
+  kind: device                  # device | file | synthetic
+  device: 0                     # /dev/video0
+  width: 640
+  height: 480
+  fps: 30
+emg:
+  kind: lsl                     # lsl | synthetic | none
+  type: EMG
+  # name: MyAmplifier           # to choose among several streams
+  # channels: {ch1: F19, ch2: F20}   # stream label -> montage label, when the labels differ
+envelope:
+  preset: standard              # fast | standard | calm
+  mains_hz: 50
+  calibration: P01-calibration.json
+page:
+  muscles: [zygomaticus, orbicularis_oculi]
+  trained: zygomaticus
+  forbidden: orbicularis_oculi
+  target_percent: 40
+recording:
+  enabled: true
+  folder: recordings
+  consent: {emg: true, video: false, training: false, sharing: false}
+lsl_out:
+  enabled: false
+"""

@@ -1,0 +1,57 @@
+// The words between this page and its server: the twin of rt/web/protocol.py, which describes every field.
+
+export const MAGIC = 0x504f594d;
+export const VERSION = 1;
+export const HEADER_BYTES = 56;
+export const FRAME = 1, EMG = 2, STALE_FRAME = 4, STALE_EMG = 8, RECORDING = 16, FIXED_CROP = 32, SYNTHETIC = 64;
+export const PRACTISE = 128, RAW = 256;
+
+// The newest packet, unpacked into arrays that are made once per session.
+export class Live {
+  constructor(channels, pairs) {
+    this.flags = 0;
+    this.id = 0;
+    this.seq = 0;
+    this.tCapture = NaN;
+    this.tEmg = NaN;
+    this.tSent = NaN;
+    this.envelope = new Float32Array(channels);
+    this.percent = new Float32Array(channels).fill(NaN);
+    this.asymmetry = new Float32Array(pairs).fill(NaN);
+    this.contact = new Uint8Array(channels);
+    this.jpeg = null; // Uint8Array on the received buffer, null without a picture
+  }
+
+  // Takes a packet over; throws when it is not one of ours or does not fit the montage that hello named.
+  read(buffer) {
+    const head = new DataView(buffer);
+    if (buffer.byteLength < HEADER_BYTES || head.getUint32(0, true) !== MAGIC || head.getUint16(4, true) !== VERSION) {
+      throw new Error("not a packet of version " + VERSION);
+    }
+    const channels = head.getUint16(12, true), pairs = head.getUint16(14, true), size = head.getUint32(48, true);
+    if (channels !== this.envelope.length || pairs !== this.asymmetry.length) throw new Error("another montage");
+    this.flags = head.getUint16(6, true);
+    this.id = head.getUint32(8, true);
+    this.tCapture = head.getFloat64(16, true);
+    this.tEmg = head.getFloat64(24, true);
+    this.tSent = head.getFloat64(32, true);
+    this.seq = Number(head.getBigUint64(40, true));
+    const values = new Float32Array(buffer, HEADER_BYTES, 2 * channels + pairs);
+    copy(values, 0, this.envelope);
+    copy(values, channels, this.percent);
+    copy(values, 2 * channels, this.asymmetry);
+    const start = HEADER_BYTES + 4 * values.length;
+    this.contact.set(new Uint8Array(buffer, start, channels));
+    this.jpeg = size ? new Uint8Array(buffer, start + channels, size) : null;
+  }
+}
+
+function copy(from, offset, to) {
+  for (let i = 0; i < to.length; i++) to[i] = from[offset + i];
+}
+
+// "orbicularis_oculi" -> "Orbicularis oculi"
+export function muscleName(muscle) {
+  const words = muscle.replaceAll("_", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
