@@ -1,0 +1,45 @@
+"""What every test gets: folders of its own for logs and caches, and the small nodes for the runtime's graphs.
+
+Shared data is found through $MYOMIRROR_ASSETS and $MYOMIRROR_DATA where they are set; nothing is looked up here.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rt import runtime_folder
+
+_NODES = str(Path(__file__).parent / "rt" / "nodes")
+_HOME = Path(tempfile.mkdtemp(prefix="myomirror-tests-"))
+
+# At import, before anything asks for its folders, and inherited by every process that a test starts.
+sys.path.insert(0, _NODES)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (_NODES, os.environ.get("PYTHONPATH"))))
+os.environ["XDG_STATE_HOME"] = str(_HOME / "state")
+os.environ["XDG_CACHE_HOME"] = str(_HOME / "cache")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _home() -> Iterator[Path]:
+    """Where the logs of this run's sessions lie; gone afterwards."""
+    yield _HOME
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture
+def shared_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A root of its own for the sessions of one test, so that nobody else's session sweeps or is seen in it.
+
+    Every session must have swept its folder at the end.
+    """
+    root = Path(tempfile.mkdtemp(prefix="test-", dir=runtime_folder.shared_memory_root()))
+    monkeypatch.setattr(runtime_folder, "shared_memory_root", lambda: root)
+    yield root
+    left = sorted(path.name for path in root.iterdir())
+    shutil.rmtree(root)
+    assert left == []

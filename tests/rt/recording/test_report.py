@@ -1,0 +1,157 @@
+import re
+import shutil
+import stat
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from rt.errors import BadRecording
+from rt.message import Chunk, Frame
+from rt.recording.report import write_report
+from rt.recording.report_charts import read_curves
+from rt.recording.session_folder import SessionFolder
+from rt.sinks.recorder import RecorderSettings, RecorderSink
+from rt.stage import Context
+
+RATE = 256.0
+LATENCY = {"p50": 40.0, "p95": 61.4, "p99": 80.0, "max": None}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """20 s at 256 Hz: one spike of a single sample, 5 s missing, hostile texts."""
+    folder = SessionFolder.create(tmp_path / "data", "P01", ("emg", "video"), synthetic=True)
+    node = RecorderSink(RecorderSettings(), Context("recorder", folder.path))
+    node.open()
+    for step in range(20):
+        data = np.full((256, 22), 3.0, np.float32)
+        if step == 4:
+            data[100, 19] = 180.0  # F20, zygomaticus left
+        t0, gap_s = 50.0 + step + (5 if step >= 10 else 0), 5.0 if step == 10 else 0.0
+        node.process("envelope", Chunk(data, RATE, t0, step * 256, "envelope", gap_s, "chain1"))
+        node.process("frame", Frame(step, t0, "host", np.zeros((48, 64, 3), np.uint8)))
+    text = '</td><script>alert("x")</script><img src=http://example.org/a.png>'
+    node.command("event", {"t": 60.0, "kind": "ALARM", "node": "vision", "text": text, "data": {}})
+    node.finish()
+    node.close()
+    report = {"latency_ms": {"photon_to_pixel": LATENCY, "muscle_to_pixel": LATENCY, "end": "drawn", "stages": {}}}
+    ledger = {"captured": 20, "shown": 18, "dropped": {"superseded": 2}, "closed": True}
+    folder.close(ledger=ledger, report=report)
+    return folder
+
+
+class Page(HTMLParser):
+    """Tags and attributes of a page; complains about tags that are not closed in order."""
+
+    VOID = ("meta", "br", "path", "rect")
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.addresses, self.open = [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attributes if name in ("src", "href", "xlink:href", "action")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def page(folder, tmp_path):
+    return write_report(folder.path, tmp_path / "report.html").read_text()
+
+
+def test_page_needs_nothing_else_and_escapes_everything(folder, tmp_path):
+    text = page(folder, tmp_path)
+    found = Page(text)
+    assert found.addresses == []
+    assert not {"script", "img", "link", "iframe", "object"} & set(found.tags)
+    assert "@import" not in text
+    assert "url(" not in text
+    assert "default-src 'none'" in text
+    assert "&lt;script&gt;" in text
+
+
+def test_page_says_what_matters(folder, tmp_path):
+    text = page(folder, tmp_path)
+    for words in (
+        "Research software, not a medical device",
+        "synthetic: not a real person",
+        "61 ms",
+        "closed: every frame is accounted for",
+        "Every file agrees with the manifest",
+        "superseded",
+        "25.0 s",
+        "5.000 s are missing",
+    ):
+        assert words in text
+    assert Page(text).tags.count("figure") == 11  # one chart per muscle, right and left together
+
+
+def test_curves_keep_the_shortest_peak_and_leave_the_gap_open(folder):
+    curves = read_curves(folder.signals)
+    column = curves.layout.labels.index("F20")
+    assert np.nanmax(curves.values[:, column]) == 180.0
+    assert np.nanmax(np.delete(curves.values, column, 1)) == 3.0
+    seconds = (np.arange(len(curves.values)) + 0.5) / len(curves.values) * curves.seconds
+    empty = seconds[np.isnan(curves.values[:, 0])]
+    assert curves.seconds == 25.0
+    assert (empty.min(), empty.max()) == pytest.approx((10.0, 15.0), abs=0.06)
+    assert len(empty) == 120
+
+
+def test_report_in_the_folder_leaves_the_manifest_valid_and_is_private(folder):
+    out = write_report(folder.path, folder.path / "report.html")
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert folder.verify() == []
+    write_report(folder.path, out)  # again
+
+
+def test_an_unfinished_session_without_anything_still_gets_a_page(tmp_path):
+    folder = SessionFolder.create(tmp_path / "data", "P01", ())
+    node = RecorderSink(RecorderSettings(), Context("recorder", folder.path))
+    node.open()
+    node.finish()
+    text = page(folder, tmp_path)
+    Page(text)
+    assert "not closed: run repair" in text
+    assert "left no latencies" in text
+
+
+def test_nothing_to_report_is_one_sentence(tmp_path):
+    with pytest.raises(BadRecording, match="no folder"):
+        write_report(tmp_path / "nowhere", tmp_path / "r.html")
+    folder = SessionFolder.create(tmp_path / "data", "P01", ())
+    with pytest.raises(BadRecording, match="nothing to report"):
+        write_report(folder.path, tmp_path / "r.html")
+
+
+@pytest.mark.browser
+def test_page_draws_in_a_browser_without_a_complaint(folder, tmp_path):
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("Chromium is not here (Debian package chromium)")
+    playwright = pytest.importorskip("playwright.sync_api")
+    page(folder, tmp_path)
+    with playwright.sync_playwright() as browsers:
+        browser = browsers.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        view = browser.new_page(viewport={"width": 420, "height": 800})
+        complaints, requests = [], []
+        view.on("console", lambda message: complaints.append(message.text))
+        view.on("request", lambda request: requests.append(request.url))
+        view.goto((tmp_path / "report.html").as_uri())
+        assert view.evaluate("document.documentElement.scrollWidth") <= 420
+        drawn = view.evaluate("[...document.querySelectorAll('figure path.left')].map(p => p.getBBox().width)")
+        assert len(drawn) == 11
+        assert min(drawn) > 400
+        browser.close()
+    assert complaints == []
+    assert [re.sub(r".*/", "", url) for url in requests] == ["report.html"]

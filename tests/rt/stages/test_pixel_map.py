@@ -1,0 +1,125 @@
+"""The map changes the crop in the practise view only, and only where a face is followed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engines.bundle import Manifest, Training, write_bundle
+from rt.errors import BadSettings
+from rt.message import Crop, Frame
+from rt.stage import Context
+from rt.stages.pixel_map import PixelMapSettings, PixelMapStage
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    """A map of 32 px crops: 0.5 x + 60 grey levels."""
+    folder = tmp_path_factory.mktemp("bundles") / "half"
+    planes = {
+        "gain": np.full((32, 32, 3), 0.5, np.float32),
+        "bias": np.full((32, 32, 3), 60.0, np.float32),
+    }
+    manifest = Manifest(
+        system="pixel_rr",
+        network="pixel map",
+        sizes={"size": 32, "expression": "test", "lambda": 0.4, "intensity_scale": "[0,255]"},
+        inputs=(),
+        outputs=(),
+        training=Training("none", 0, True, "CC0", None),
+    )
+    write_bundle(folder, manifest, planes)
+    return folder
+
+
+@pytest.fixture
+def frame():
+    image = np.random.default_rng(2).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    image.flags.writeable = False
+    crop = Crop(image, np.eye(2, 3, dtype=np.float32), tracked=True)
+    return Frame(0, 1.0, "host", np.zeros((48, 64, 3), np.uint8), crop=crop)
+
+
+def opened(bundle, **settings):
+    stage = PixelMapStage(PixelMapSettings(str(bundle), **settings), Context("pixel_map"))
+    stage.open()
+    return stage
+
+
+def through(stage, frame):
+    [(port, out)] = list(stage.process("frame", frame))
+    assert port == "frame"
+    return out
+
+
+def naive(face, amount):
+    return np.clip(np.rint(face + amount * (0.5 * face + 60.0 - face)), 0, 255)
+
+
+def test_the_camera_view_passes_frames_on_as_they_are(bundle, frame):
+    assert through(opened(bundle), frame) is frame
+
+
+@pytest.mark.parametrize("amount", [1.0, 0.4])
+def test_the_practise_view_applies_the_map_to_a_copy(bundle, frame, amount):
+    before = frame.crop.image.copy()
+    out = through(opened(bundle, view="practise", amount=amount), frame)
+    assert out.practise
+    assert np.abs(out.crop.image - naive(before.astype(float), amount)).max() <= 1
+    np.testing.assert_array_equal(frame.crop.image, before)
+    assert not frame.practise
+    assert out.image is frame.image
+
+
+def test_the_page_switches_view_and_amount(bundle, frame):
+    stage = opened(bundle)
+    stage.command("view", "practise")
+    assert through(stage, frame).practise
+    stage.command("amount", 0.0)
+    assert through(stage, frame) is frame
+    stage.command("amount", 0.5)
+    assert np.abs(through(stage, frame).crop.image - naive(frame.crop.image.astype(float), 0.5)).max() <= 1
+    for name, value in (("amount", 7), ("amount", "much"), ("amount", float("nan")), ("view", "x-ray"), ("stop", 1)):
+        stage.command(name, value)
+    assert stage.context.facts.items() >= {"view": "practise", "amount": 0.5, "expression": "test"}.items()
+    stage.command("view", "camera")
+    assert through(stage, frame) is frame
+
+
+def test_an_untracked_crop_is_left_alone_unless_asked(bundle, frame):
+    untracked = replace(frame, crop=replace(frame.crop, tracked=False))
+    assert through(opened(bundle, view="practise"), untracked) is untracked
+    assert through(opened(bundle, view="practise", allow_untracked=True), untracked).practise
+    bare = replace(frame, crop=None)
+    assert through(opened(bundle, view="practise", allow_untracked=True), bare) is bare
+
+
+def test_the_crop_before_stays_whole_while_the_next_is_made(bundle, frame):
+    stage = opened(bundle, view="practise")
+    first = through(stage, frame).crop.image
+    kept = first.copy()
+    through(stage, replace(frame, crop=replace(frame.crop, image=np.zeros((32, 32, 3), np.uint8))))
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_a_crop_of_another_size_is_refused(bundle, frame):
+    large = replace(frame, crop=replace(frame.crop, image=np.zeros((64, 64, 3), np.uint8)))
+    with pytest.raises(BadSettings, match="32 px, found 64 px"):
+        through(opened(bundle, view="practise"), large)
+
+
+def test_the_shipped_smile_opens_by_name():
+    assert opened("pixel-smile").context.facts["expression"] == "smile"
+
+
+def test_no_bundle_a_damaged_one_and_a_bad_amount_are_one_sentence(tmp_path, bundle):
+    with pytest.raises(BadSettings, match="pixel-smile"):
+        opened("pixel-frown")
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    for name in ("manifest.json", "weights.safetensors"):
+        (damaged / name).write_bytes((bundle / name).read_bytes()[:-1] + b"\n")
+    with pytest.raises(BadSettings):
+        opened(damaged)
+    with pytest.raises(BadSettings, match="0 to 1"):
+        opened(bundle, amount=1.5)
