@@ -16,7 +16,6 @@ import json
 import os
 import queue
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,14 +28,10 @@ from pathlib import Path
 import psutil
 import yaml
 
+from benchmarks import chromium
 from benchmarks.measure import Row, Target, conditions, show, warn_when_busy, write_results
 
 _MYOMIRROR = [sys.executable, "-c", "from rt.cli import main; main()"]
-_CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-_FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-]
 _STAGES_AT_LEAST_MS = 0.05
 
 
@@ -113,17 +108,14 @@ class _Viewer:
         self._urls.put(url)
 
     def _live(self) -> None:
-        from playwright.sync_api import Error, sync_playwright
+        from playwright.sync_api import Error
 
-        executable = next(filter(None, map(shutil.which, _CHROMIUM)))
-        with sync_playwright() as playwright, contextlib.suppress(Error):
-            browser = playwright.chromium.launch(executable_path=executable, headless=True, args=_FLAGS)
+        with contextlib.suppress(Error), chromium.launched() as browser:
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             self._ready.set()
             page.goto(self._urls.get())
             page.get_by_role("button", name="Show the mirror").click()
             page.wait_for_timeout(self._seconds * 1e3)
-            browser.close()
 
 
 @contextlib.contextmanager
@@ -167,7 +159,7 @@ def measure(seconds: float) -> tuple[list[Row], list[Target], list[str]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         plans = [("encoded", _station(folder, *synthetic), False)]
-        if any(map(shutil.which, _CHROMIUM)):
+        if chromium.executable():
             plans.append(("drawn", plans[0][1], True))
         else:
             notes.append("No Chromium here: 'drawn' was not measured.")

@@ -6,19 +6,17 @@ import sys
 import time
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from benchmarks import chromium
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 SMILE_S = 38.6  # the second smile of the script, with a brow raise still in the last ten seconds
 
 
 def main() -> None:
     command = [sys.executable, "-c", "from rt.cli import main; main()", "demo", "--no-browser", "--seconds", "45"]
     t_start = time.monotonic()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo, sync_playwright() as playwright:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo, chromium.launched() as browser:
         assert demo.stdout is not None
         url = next(found.group() for line in demo.stdout if (found := re.search(r"http://\S+", line)))
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.goto(url)
         page.get_by_role("button", name="Show the mirror").click()
@@ -26,7 +24,6 @@ def main() -> None:
         page.screenshot(path=Path(__file__).with_name("page.png"))
         page.get_by_role("button", name=re.compile("Stop")).click()
         page.wait_for_timeout(1000)
-        browser.close()
 
 
 if __name__ == "__main__":

@@ -9,9 +9,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from benchmarks import chromium
 from rt import runtime_folder
 
 _NODES = str(Path(__file__).parent / "rt" / "nodes")
@@ -29,6 +31,15 @@ def _home() -> Iterator[Path]:
     """Where the logs of this run's sessions lie; gone afterwards."""
     yield _HOME
     shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """The one browser of this run: Playwright allows no second one beside it."""
+    if chromium.executable() is None:
+        pytest.skip("Chromium is not installed (Debian package: chromium)")
+    with chromium.launched() as found:
+        yield found
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 import re
-import shutil
 import stat
 from html.parser import HTMLParser
 
@@ -135,23 +134,17 @@ def test_nothing_to_report_is_one_sentence(tmp_path):
 
 
 @pytest.mark.browser
-def test_page_draws_in_a_browser_without_a_complaint(folder, tmp_path):
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("Chromium is not here (Debian package chromium)")
-    playwright = pytest.importorskip("playwright.sync_api")
+def test_page_draws_in_a_browser_without_a_complaint(folder, tmp_path, browser):
     page(folder, tmp_path)
-    with playwright.sync_playwright() as browsers:
-        browser = browsers.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        view = browser.new_page(viewport={"width": 420, "height": 800})
-        complaints, requests = [], []
-        view.on("console", lambda message: complaints.append(message.text))
-        view.on("request", lambda request: requests.append(request.url))
-        view.goto((tmp_path / "report.html").as_uri())
-        assert view.evaluate("document.documentElement.scrollWidth") <= 420
-        drawn = view.evaluate("[...document.querySelectorAll('figure path.left')].map(p => p.getBBox().width)")
-        assert len(drawn) == 11
-        assert min(drawn) > 400
-        browser.close()
+    view = browser.new_page(viewport={"width": 420, "height": 800})
+    complaints, requests = [], []
+    view.on("console", lambda message: complaints.append(message.text))
+    view.on("request", lambda request: requests.append(request.url))
+    view.goto((tmp_path / "report.html").as_uri())
+    assert view.evaluate("document.documentElement.scrollWidth") <= 420
+    drawn = view.evaluate("[...document.querySelectorAll('figure path.left')].map(p => p.getBBox().width)")
+    assert len(drawn) == 11
+    assert min(drawn) > 400
+    view.close()
     assert complaints == []
     assert [re.sub(r".*/", "", url) for url in requests] == ["report.html"]

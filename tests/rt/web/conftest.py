@@ -1,7 +1,5 @@
 """A page server fed by a small moving picture and slowly swinging muscles, and a headless browser to look at it."""
 
-import os
-import shutil
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -115,22 +113,3 @@ def serve() -> Iterator[Callable[..., Feed]]:
     for feed in feeds:
         feed.stop()
         feed.server.stop()
-
-
-CHROMIUM = os.environ.get("MYOMIRROR_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed (Debian package: chromium)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield found
-        found.close()
