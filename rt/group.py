@@ -13,7 +13,9 @@ from rt import clock
 from rt.board import State
 from rt.worker import run_in_thread
 
-HANG_S = 1.0  # no heartbeat from the work loop for this long
+HANG_S = 1.0  # no heartbeat from the work loop for this long, not counting the time in which it had no core
+_HANG_MOST_S = 3.0  # then it does not matter why
+_SILENT_S = 0.1  # from here on it is looked up whether the loop waits for a core
 OPENING_S = 60.0  # opening devices and models has no heartbeat of its own
 _BACK_OFF_S = (0.0, 0.2, 0.5, 1.0, 2.0)
 _WINDOW_S = 60.0
@@ -42,6 +44,7 @@ class Group:
         self._t_started = 0.0
         self._t_next: float | None = None
         self._recent: deque[float] = deque()
+        self._waited_s: float | None = None  # for a core, when its silence began
 
     @property
     def pid(self) -> int | None:
@@ -96,12 +99,30 @@ class Group:
         if code is not None:
             return self._schedule(f"{self.name} died ({_how(code)})")
         silent_s = clock.now() - max(float(row["heartbeat"][0]) for row in self._rows)
-        limit_s = OPENING_S if self.state == State.STARTING else HANG_S
-        if silent_s > limit_s:
+        if self._hangs(silent_s):
             self._process.kill()
             self._process.wait()
             return self._schedule(f"{self.name} hung for {silent_s:.1f} s and was killed")
         return None
+
+    def _hangs(self, silent_s: float) -> bool:
+        """Whether a silence this long means that nothing will come. A loop that waits for a core is slow, not hung."""
+        if self.state == State.STARTING:
+            return silent_s > OPENING_S
+        if silent_s < _SILENT_S:
+            self._waited_s = None
+            return False
+        waited_s = self._waited_for_a_core_s()
+        if self._waited_s is None:
+            self._waited_s = waited_s
+        return silent_s > _HANG_MOST_S or silent_s - (waited_s - self._waited_s) > HANG_S
+
+    def _waited_for_a_core_s(self) -> float:
+        """How long the work loop has been ready to run without running, so far; 0 where the kernel does not say."""
+        try:
+            return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) * 1e-9
+        except (OSError, IndexError, ValueError):
+            return 0.0
 
     def _schedule(self, what: str) -> str:
         now = clock.now()

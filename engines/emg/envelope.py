@@ -117,7 +117,7 @@ class Envelope:
         """
         if data.ndim != 2 or data.shape[1] == 0:
             raise BadInput(f"EMG must be (time, channel) with at least one channel, got shape {data.shape}")
-        data = np.ascontiguousarray(data, dtype=np.float32)
+        data = np.require(data, np.float32, ["C", "W"])  # read-only ones would have Numba compile anew
         if out is None:
             out = np.empty_like(data)
         elif out.shape != data.shape or out.dtype != np.float32 or not out.flags.c_contiguous:

@@ -106,7 +106,7 @@ class Quality:
             self._begin(float(rate_hz), data.shape[1])
         if lost_samples:
             self._lose(lost_samples)
-        data = np.ascontiguousarray(data, dtype=np.float32)
+        data = np.require(data, np.float32, ["C", "W"])  # read-only ones would have Numba compile anew
         done = 0
         while done < len(data):
             take = min(len(data) - done, self._window - self._filled)
@@ -223,6 +223,11 @@ class Quality:
             lost_ratio=self._lost,
             windows=self._windows,
         )
+
+
+def warm_up() -> None:
+    """Load (or, once per machine, compile) the kernel, so that a session's first chunk is not late."""
+    Quality().process(np.zeros((1, 1), np.float32), 4096.0)
 
 
 def _tone_power(state: np.ndarray, turn: np.ndarray, n: int) -> np.ndarray:

@@ -58,7 +58,8 @@ class SyntheticCamera(Source[SyntheticCameraSettings]):
             self._subject = Subject(seed=self.settings.seed)
         except EngineError as error:
             raise BadSettings(str(error)) from error
-        self._draw(np.empty((HEIGHT, WIDTH, 3), np.uint8), 0.0)
+        picture = np.empty((HEIGHT, WIDTH, 3), np.uint8)
+        self._subject.render(dict.fromkeys(EXPRESSIONS, 1.0), 0.0, picture)  # every movement, so that all is compiled
         self.context.tell(device="synthetic", synthetic=True, width=WIDTH, height=HEIGHT, fps=self.settings.fps)
 
     def read(self, timeout_s: float) -> Iterable[Emit] | None:

@@ -51,6 +51,7 @@ class PasteBackStage(Node[PasteBackSettings]):
         frame, face = np.zeros((96, 128, 3), np.uint8), np.zeros((128, 128, 3), np.uint8)
         crop = Crop(face, fixed_crop(frame.shape).astype(np.float32), tracked=False)
         self._lay(frame, crop, None)
+        face.flags.writeable = False  # as a crop from another process is: Numba compiles that anew
         self._lay(frame, crop, np.full((128, 128), 255, np.uint8))
 
     def process(self, port: str, message: Message) -> Iterable[Emit]:

@@ -55,7 +55,10 @@ class PixelMapStage(Node[PixelMapSettings]):
             raise BadSettings(str(error)) from error
         shape = (self._map.size, self._map.size, 3)
         self._buffers = [np.zeros(shape, np.uint8) for _ in range(2)]  # the one before may be on its way
-        apply_pixel_map(self._buffers[0], self._map, 1.0, self._buffers[1])
+        face = np.zeros(shape, np.uint8)
+        for writeable in (True, False):  # a crop from another process is read-only: Numba compiles that anew
+            face.flags.writeable = writeable
+            apply_pixel_map(face, self._map, 1.0, self._buffers[0])
         self.context.tell(role="practise", backend="numba", bundle=Path(self.settings.bundle).name, precision="int16")
         self._tell()
 

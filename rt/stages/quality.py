@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from engines.emg.quality import Quality as QualityEngine
-from engines.emg.quality import QualitySettings
+from engines.emg.quality import QualitySettings, warm_up
 from engines.errors import BadInput
 from rt.errors import BadSettings
 from rt.message import Chunk, Message, Quality
@@ -37,6 +37,10 @@ class QualityStage(Node[QualityStageSettings]):
             raise BadSettings(str(error)) from error
         self._quality = QualityEngine(self._limits)
         self._windows = 0
+
+    def open(self) -> None:
+        """Compile the kernel."""
+        warm_up()
 
     def process(self, port: str, message: Message) -> Iterable[Emit]:
         """Judge one chunk of raw EMG."""

@@ -80,7 +80,9 @@ class Application:
     def __init__(self, folder: Path, *arguments, env=None, preexec=None) -> None:
         self.report_file = folder / "report.json"
         self.output_file = folder / "output.txt"
-        arguments = [*map(str, arguments), "--report", str(self.report_file), "--seconds", str(LONGEST_S)]
+        arguments = [*map(str, arguments), "--report", str(self.report_file)]
+        if arguments[0] != "replay":  # which ends with its recording
+            arguments += ["--seconds", str(LONGEST_S)]
         with self.output_file.open("w") as output:
             self.process = subprocess.Popen(
                 [COMMAND, *arguments],
