@@ -67,7 +67,7 @@ class RepairReport:
             told.append(f"The recording lasts {max(self.ends_s.values()):.2f} s; its parts end: {parts}.")
         if self.frames_without_picture:
             told.append(f"{self.frames_without_picture} frames have a row but no picture.")
-        return told + self.notes
+        return told + self.notes or [f"{self.folder} ended before its first sample; it holds nothing but its settings."]
 
 
 def repair(path: Path) -> RepairReport:

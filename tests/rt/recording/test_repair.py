@@ -169,6 +169,13 @@ def test_a_power_cut_that_left_empty_files(tmp_path):
     assert not repair(folder.path).changed
 
 
+def test_a_recording_killed_before_its_first_sample_says_so(tmp_path):
+    folder = SessionFolder.create(tmp_path, "P01", ("emg",))
+    XdfWriter(folder.signals).close()
+    (sentence,) = repair(folder.path).sentences()
+    assert "holds nothing but its settings" in sentence
+
+
 def test_a_session_that_is_running_is_not_touched(tmp_path):
     folder = SessionFolder.create(tmp_path, "P01", ("emg",))
     node = RecorderSink(RecorderSettings(), Context("recorder", folder.path))
