@@ -1,0 +1,317 @@
+"""Which triangle is seen at which pixel: a z-buffer for meshes whose triangles are about as small as a pixel.
+
+Vertices are snapped to 1/256 px; from there on all inside tests are exact integers, so two triangles that share an
+edge neither overlap nor leave a hole between them (top-left rule), whatever the order of drawing.  A triangle's cost
+is nearly all set-up here: at 224 px half of a head's triangles face away and most others cover one to four pixel
+centres, hence no tiles, no spans and no sorting, only a box of pixels and three edge functions.
+
+Pinhole cameras are not undone: depth and attributes are interpolated linearly in the picture, which is exact for the
+weak perspective of engines/face/camera.py.
+"""
+
+from typing import TypeVar
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from engines.errors import BadInput
+
+Picture = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int32]
+Box = npt.NDArray[np.int64]  # rows from, to, columns from, to
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+
+NOTHING = -1  # in `Raster.triangle`: no triangle is seen here
+_LIMIT_PX = 2.0**20  # vertices further out are moved to here; edge functions then fit 60 bits
+
+
+class Raster:
+    """Z-buffer, triangle indices and barycentrics of one picture size; nothing is allocated per frame.
+
+    triangle: (height, width) int32, the index of the triangle seen at the pixel's centre, NOTHING (-1) where none is.
+    barycentric: (height, width, 3) float32, weights of that triangle's corners, in their order; 0..1, sum 1; 0 where
+    nothing is seen.
+    depth: (height, width) float32, its z_px, larger = nearer; -inf where nothing is seen.
+    All three are valid until the next `clear` or `draw`; read them, do not write into them.
+    """
+
+    def __init__(self, height: int, width: int) -> None:
+        """height, width: px, 1..16384.  Raises BadInput beyond that."""
+        if not (1 <= height <= 16384 and 1 <= width <= 16384):
+            raise BadInput(f"a picture to draw into must be 1..16384 px high and wide, found {height} x {width}")
+        self.height, self.width = height, width
+        self.triangle: Indices = np.full((height, width), NOTHING, np.int32)
+        self.barycentric: Floats = np.zeros((height, width, 3), np.float32)
+        self.depth: Floats = np.full((height, width), -np.inf, np.float32)
+        self._snapped: Indices = np.zeros((0, 2), np.int32)
+        self._box = np.array([height, 0, width, 0], np.int64)  # rows from, to, columns from, to: what may be covered
+
+    def clear(self) -> None:
+        """Start a new picture: nothing is seen anywhere."""
+        _clear(self.triangle, self.barycentric, self.depth, self._box)
+        self._box[:] = self.height, 0, self.width, 0
+
+    def draw(self, projected: Floats, triangles: Indices, first: int = 0, both_sides: bool = False) -> None:
+        """Draw a mesh over what has been drawn since `clear`: at every pixel the nearest triangle stays.
+
+        projected: (V, 3) float32 as (x px, y px, z_px): pixel centres at integers, larger z = nearer to the viewer;
+        vertices may lie outside the picture.  triangles: (F, 3) int32, corners counter-clockwise as the viewer sees
+        the front.  first: what triangle 0 is called in `triangle`, so that several meshes stay apart.
+        both_sides: draw triangles that face away too.
+        Of equally near triangles the one drawn first stays.  Triangles without area are not drawn.
+        Raises BadInput when a shape or type does not fit, a vertex is not finite or an index has no vertex.
+        """
+        _check(projected, "projected vertices", np.float32, (None, 3))
+        _check(triangles, "triangles", np.int32, (None, 3))
+        _check_indices(triangles, len(projected))
+        if not 0 <= first <= np.iinfo(np.int32).max - len(triangles):
+            raise BadInput(f"the first triangle's index must be 0 or more and fit 32 bits, found {first}")
+        if len(self._snapped) < len(projected):
+            self._snapped = np.zeros((len(projected), 2), np.int32)
+        projected, triangles = _frozen(projected), _frozen(triangles)
+        if not _snap(projected, self._snapped, self._box, self.height, self.width):
+            raise BadInput("a projected vertex is not a finite number: leave lost faces out")
+        _draw(
+            *(projected, self._snapped, triangles, first, both_sides),
+            *(self.triangle, self.barycentric, self.depth),
+        )
+
+    def interpolate(self, attributes: Floats, triangles: Indices, out: Floats | None = None, first: int = 0) -> Floats:
+        """Attributes of the mesh at every pixel where it is seen.
+
+        attributes: (V, C) float32 per vertex, or (F, 3, C) float32 per triangle corner.  triangles, first: as drawn.
+        out: (height, width, C) float32; other pixels keep what they hold.  Without it a new array of zeros is made.
+        Returns out.  Raises BadInput when a shape or type does not fit.
+        """
+        _check(triangles, "triangles", np.int32, (None, 3))
+        if attributes.ndim == 3:
+            _check(attributes, "attributes per corner", np.float32, (len(triangles), 3, None))
+        else:
+            _check(attributes, "attributes per vertex", np.float32, (None, None))
+            _check_indices(triangles, len(attributes))
+        channels = attributes.shape[-1]
+        if out is None:
+            out = np.zeros((self.height, self.width, channels), np.float32)
+        _check_out(out, np.float32, (self.height, self.width, channels))
+        flat = _frozen(attributes.reshape(-1, channels))
+        corners = _frozen(triangles), attributes.ndim == 2
+        _interpolate(flat, *corners, first, self.triangle, self.barycentric, self._box, out)
+        return out
+
+    def texture(
+        self,
+        uvs: Floats,
+        triangle_uvs: Indices,
+        picture: Picture,
+        out: Picture | None = None,
+        first: int = 0,
+    ) -> Picture:
+        """The mesh with a picture on it, bilinear, unlit.
+
+        uvs: (T, 2) float32, u to the right and v *up* (as in OBJ files), the picture's edges at 0 and 1; outside that
+        its border goes on.  triangle_uvs: (F, 3) int32, a row of uvs for each corner of the triangles drawn with
+        `first`.  picture: (h, w, 3) uint8.  out: (height, width, 3) uint8; other pixels keep what they hold (draw
+        over a photo so).  Without it a new black picture is made.
+        Returns out.  Raises BadInput when a shape or type does not fit.
+        """
+        _check(uvs, "texture coordinates", np.float32, (None, 2))
+        _check(triangle_uvs, "triangles' texture coordinates", np.int32, (None, 3))
+        _check(picture, "texture", np.uint8, (None, None, 3))
+        _check_indices(triangle_uvs, len(uvs))
+        if not picture.size:
+            raise BadInput("the texture has no pixels: give a picture of at least 1 x 1 px")
+        if out is None:
+            out = np.zeros((self.height, self.width, 3), np.uint8)
+        _check_out(out, np.uint8, (self.height, self.width, 3))
+        seen = self.triangle, self.barycentric, self._box
+        _texture(_frozen(uvs), _frozen(triangle_uvs), _frozen(picture), first, *seen, out)
+        return out
+
+
+def warm_up() -> None:
+    """Compile (or load) the kernels: call it before time matters."""
+    raster = Raster(4, 4)
+    corners = np.array([[0, 3, 0], [3, 3, 0], [0, 0, 0]], np.float32)
+    triangles = np.array([[0, 1, 2]], np.int32)
+    raster.draw(corners, triangles)
+    raster.interpolate(corners, triangles)
+    raster.texture(corners[:, :2].copy(), triangles, np.zeros((2, 2, 3), np.uint8))
+    raster.clear()
+
+
+def _frozen(array: npt.NDArray[_Scalar]) -> npt.NDArray[_Scalar]:
+    """A read-only view: kernels are compiled once, whether the caller's array may be written or not."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _check(array: npt.NDArray[_Scalar], what: str, dtype: type, shape: tuple[int | None, ...]) -> None:
+    fits = array.ndim == len(shape) and all(n is None or n == m for n, m in zip(shape, array.shape, strict=True))
+    if array.dtype != dtype or not fits or not array.flags.c_contiguous:
+        wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
+        raise BadInput(f"the {what} must be contiguous {np.dtype(dtype)} {wanted}, found {array.dtype} {array.shape}")
+
+
+def _check_out(array: npt.NDArray[_Scalar], dtype: type, shape: tuple[int, ...]) -> None:
+    _check(array, "output", dtype, shape)
+    if not array.flags.writeable:
+        raise BadInput("the output is written into: give a writable array")
+
+
+def _check_indices(triangles: Indices, count: int) -> None:
+    if triangles.size and triangles.view(np.uint32).max() >= count:  # negative ones are huge
+        raise BadInput(f"a triangle names a corner that does not exist: indices must be 0..{count - 1}")
+
+
+@numba.njit(cache=True, nogil=True)
+def _clear(triangle: Indices, barycentric: Floats, depth: Floats, box: Box) -> None:
+    for y in range(box[0], box[1]):
+        triangle[y, box[2] : box[3]] = NOTHING
+        depth[y, box[2] : box[3]] = -np.inf
+        barycentric[y, box[2] : box[3]] = 0
+
+
+@numba.njit(cache=True, nogil=True)
+def _snap(projected: Floats, snapped: Indices, box: Box, height: int, width: int) -> bool:
+    """Vertices to 1/256 px, and the box grown to hold them all; False when one is not finite."""
+    far = np.float32(_LIMIT_PX)
+    left, right, top, bottom = far, -far, far, -far
+    odd = np.float32(0)
+    for i in range(projected.shape[0]):
+        odd += (projected[i, 0] + projected[i, 1] + projected[i, 2]) * np.float32(0)  # 0, or NaN for ever
+        x, y = min(max(projected[i, 0], -far), far), min(max(projected[i, 1], -far), far)
+        left, right, top, bottom = min(left, x), max(right, x), min(top, y), max(bottom, y)
+        snapped[i, 0] = np.int32(np.rint(x * np.float32(256)))
+        snapped[i, 1] = np.int32(np.rint(y * np.float32(256)))
+    if odd != 0:
+        return False
+    box[0], box[1] = min(int(box[0]), max(0, int(top))), max(int(box[1]), min(height, int(bottom) + 2))
+    box[2], box[3] = min(int(box[2]), max(0, int(left))), max(int(box[3]), min(width, int(right) + 2))
+    return True
+
+
+@numba.njit(cache=True, nogil=True)
+def _draw(
+    projected: Floats,
+    snapped: Indices,
+    triangles: Indices,
+    first: int,
+    both_sides: bool,
+    triangle: Indices,
+    barycentric: Floats,
+    depth: Floats,
+) -> None:
+    height, width = triangle.shape
+    for t in range(triangles.shape[0]):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        ax, ay = np.int64(snapped[a, 0]), np.int64(snapped[a, 1])
+        bx, by = np.int64(snapped[b, 0]), np.int64(snapped[b, 1])
+        cx, cy = np.int64(snapped[c, 0]), np.int64(snapped[c, 1])
+        area = (cx - ax) * (by - ay) - (bx - ax) * (cy - ay)  # twice, 1/65536 px^2; y down: positive = front
+        turned = area < 0
+        if area == 0 or (turned and not both_sides):
+            continue
+        x_from, x_to = _centres(ax, bx, cx, width)
+        y_from, y_to = _centres(ay, by, cy, height)
+        if x_from > x_to or y_from > y_to:
+            continue
+        if turned:
+            b, c, bx, by, cx, cy, area = c, b, cx, cy, bx, by, -area
+        one = np.float32(1) / np.float32(area)
+        az, bz, cz = projected[a, 2], projected[b, 2], projected[c, 2]
+        # edge functions, >= 0 inside; a bias of 1 gives the line itself to one of its two triangles
+        a_dx, a_dy, a_bias = _edge(bx, by, cx, cy)
+        b_dx, b_dy, b_bias = _edge(cx, cy, ax, ay)
+        c_dx, c_dy, c_bias = _edge(ax, ay, bx, by)
+        x, y = (x_from << 8), (y_from << 8)
+        a_row = (x - bx) * a_dx + (y - by) * a_dy - a_bias
+        b_row = (x - cx) * b_dx + (y - cy) * b_dy - b_bias
+        c_row = (x - ax) * c_dx + (y - ay) * c_dy - c_bias
+        for py in range(y_from, y_to + 1):
+            wa, wb, wc = a_row, b_row, c_row
+            for px in range(x_from, x_to + 1):
+                if (wa | wb | wc) >= 0:
+                    fa, fb = np.float32(wa + a_bias) * one, np.float32(wb + b_bias) * one
+                    fc = np.float32(wc + c_bias) * one
+                    z = az * fa + bz * fb + cz * fc
+                    if z > depth[py, px]:
+                        depth[py, px] = z
+                        triangle[py, px] = first + t
+                        barycentric[py, px, 0] = fa
+                        barycentric[py, px, 1] = fc if turned else fb
+                        barycentric[py, px, 2] = fb if turned else fc
+                wa, wb, wc = wa + (a_dx << 8), wb + (b_dx << 8), wc + (c_dx << 8)
+            a_row, b_row, c_row = a_row + (a_dy << 8), b_row + (b_dy << 8), c_row + (c_dy << 8)
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _centres(a: int, b: int, c: int, count: int) -> tuple[int, int]:
+    """First and last pixel whose centre (a multiple of 256) lies between the corners, within 0..count - 1."""
+    return max((min(a, b, c) + 255) >> 8, 0), min(max(a, b, c) >> 8, count - 1)
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _edge(x0: int, y0: int, x1: int, y1: int) -> tuple[int, int, int]:
+    """Change of an edge's function per unit of x and of y, and 0 for left and top edges, 1 for others."""
+    dx, dy = y1 - y0, x0 - x1  # inside is on the left as the viewer sees it
+    return dx, dy, 0 if dx > 0 or (dx == 0 and dy > 0) else 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _interpolate(
+    attributes: Floats,
+    triangles: Indices,
+    per_vertex: bool,
+    first: int,
+    triangle: Indices,
+    barycentric: Floats,
+    box: Box,
+    out: Floats,
+) -> None:
+    for y in range(box[0], box[1]):
+        for x in range(box[2], box[3]):
+            t = triangle[y, x] - first
+            if t < 0 or t >= triangles.shape[0]:
+                continue
+            a, b, c = np.int64(3 * t), np.int64(3 * t + 1), np.int64(3 * t + 2)
+            if per_vertex:
+                a, b, c = np.int64(triangles[t, 0]), np.int64(triangles[t, 1]), np.int64(triangles[t, 2])
+            fa, fb, fc = barycentric[y, x, 0], barycentric[y, x, 1], barycentric[y, x, 2]
+            for k in range(out.shape[2]):
+                out[y, x, k] = fa * attributes[a, k] + fb * attributes[b, k] + fc * attributes[c, k]
+
+
+@numba.njit(cache=True, nogil=True)
+def _texture(
+    uvs: Floats,
+    triangle_uvs: Indices,
+    picture: Picture,
+    first: int,
+    triangle: Indices,
+    barycentric: Floats,
+    box: Box,
+    out: Picture,
+) -> None:
+    height, width = picture.shape[:2]
+    for y in range(box[0], box[1]):
+        for x in range(box[2], box[3]):
+            t = triangle[y, x] - first
+            if t < 0 or t >= triangle_uvs.shape[0]:
+                continue
+            a, b, c = triangle_uvs[t, 0], triangle_uvs[t, 1], triangle_uvs[t, 2]
+            fa, fb, fc = barycentric[y, x, 0], barycentric[y, x, 1], barycentric[y, x, 2]
+            u = (fa * uvs[a, 0] + fb * uvs[b, 0] + fc * uvs[c, 0]) * width - np.float32(0.5)
+            v = (1 - (fa * uvs[a, 1] + fb * uvs[b, 1] + fc * uvs[c, 1])) * height - np.float32(0.5)
+            u = min(u, width - 1.0) if u > 0 else 0.0  # NaN becomes 0 too
+            v = min(v, height - 1.0) if v > 0 else 0.0
+            left, top = int(u), int(v)
+            right, bottom = min(left + 1, width - 1), min(top + 1, height - 1)
+            fu, fv = int((u - left) * 256 + 0.5), int((v - top) * 256 + 0.5)
+            for k in range(3):
+                above = picture[top, left, k] * (256 - fu) + picture[top, right, k] * fu
+                below = picture[bottom, left, k] * (256 - fu) + picture[bottom, right, k] * fu
+                out[y, x, k] = np.uint8((above * (256 - fv) + below * fv + 32768) >> 16)
