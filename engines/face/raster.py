@@ -9,20 +9,14 @@ Pinhole cameras are not undone: depth and attributes are interpolated linearly i
 weak perspective of engines/face/camera.py.
 """
 
-from typing import TypeVar
-
 import numba
 import numpy as np
 import numpy.typing as npt
 
 from engines.errors import BadInput
+from engines.face.arrays import Floats, Indices, Picture, check_array, check_indices, check_out, frozen
 
-Picture = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
-Indices = npt.NDArray[np.int32]
 Box = npt.NDArray[np.int64]  # rows from, to, columns from, to
-
-_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 NOTHING = -1  # in `Raster.triangle`: no triangle is seen here
 _LIMIT_PX = 2.0**20  # vertices further out are moved to here; edge functions then fit 60 bits
@@ -64,14 +58,14 @@ class Raster:
         Of equally near triangles the one drawn first stays.  Triangles without area are not drawn.
         Raises BadInput when a shape or type does not fit, a vertex is not finite or an index has no vertex.
         """
-        _check(projected, "projected vertices", np.float32, (None, 3))
-        _check(triangles, "triangles", np.int32, (None, 3))
-        _check_indices(triangles, len(projected))
+        check_array(projected, "projected vertices", np.float32, (None, 3))
+        check_array(triangles, "triangles", np.int32, (None, 3))
+        check_indices(triangles, len(projected))
         if not 0 <= first <= np.iinfo(np.int32).max - len(triangles):
             raise BadInput(f"the first triangle's index must be 0 or more and fit 32 bits, found {first}")
         if len(self._snapped) < len(projected):
             self._snapped = np.zeros((len(projected), 2), np.int32)
-        projected, triangles = _frozen(projected), _frozen(triangles)
+        projected, triangles = frozen(projected), frozen(triangles)
         if not _snap(projected, self._snapped, self._box, self.height, self.width):
             raise BadInput("a projected vertex is not a finite number: leave lost faces out")
         _draw(
@@ -86,18 +80,18 @@ class Raster:
         out: (height, width, C) float32; other pixels keep what they hold.  Without it a new array of zeros is made.
         Returns out.  Raises BadInput when a shape or type does not fit.
         """
-        _check(triangles, "triangles", np.int32, (None, 3))
+        check_array(triangles, "triangles", np.int32, (None, 3))
         if attributes.ndim == 3:
-            _check(attributes, "attributes per corner", np.float32, (len(triangles), 3, None))
+            check_array(attributes, "attributes per corner", np.float32, (len(triangles), 3, None))
         else:
-            _check(attributes, "attributes per vertex", np.float32, (None, None))
-            _check_indices(triangles, len(attributes))
+            check_array(attributes, "attributes per vertex", np.float32, (None, None))
+            check_indices(triangles, len(attributes))
         channels = attributes.shape[-1]
         if out is None:
             out = np.zeros((self.height, self.width, channels), np.float32)
-        _check_out(out, np.float32, (self.height, self.width, channels))
-        flat = _frozen(attributes.reshape(-1, channels))
-        corners = _frozen(triangles), attributes.ndim == 2
+        check_out(out, np.float32, (self.height, self.width, channels))
+        flat = frozen(attributes.reshape(-1, channels))
+        corners = frozen(triangles), attributes.ndim == 2
         _interpolate(flat, *corners, first, self.triangle, self.barycentric, self._box, out)
         return out
 
@@ -117,17 +111,17 @@ class Raster:
         over a photo so).  Without it a new black picture is made.
         Returns out.  Raises BadInput when a shape or type does not fit.
         """
-        _check(uvs, "texture coordinates", np.float32, (None, 2))
-        _check(triangle_uvs, "triangles' texture coordinates", np.int32, (None, 3))
-        _check(picture, "texture", np.uint8, (None, None, 3))
-        _check_indices(triangle_uvs, len(uvs))
+        check_array(uvs, "texture coordinates", np.float32, (None, 2))
+        check_array(triangle_uvs, "triangles' texture coordinates", np.int32, (None, 3))
+        check_array(picture, "texture", np.uint8, (None, None, 3))
+        check_indices(triangle_uvs, len(uvs))
         if not picture.size:
             raise BadInput("the texture has no pixels: give a picture of at least 1 x 1 px")
         if out is None:
             out = np.zeros((self.height, self.width, 3), np.uint8)
-        _check_out(out, np.uint8, (self.height, self.width, 3))
+        check_out(out, np.uint8, (self.height, self.width, 3))
         seen = self.triangle, self.barycentric, self._box
-        _texture(_frozen(uvs), _frozen(triangle_uvs), _frozen(picture), first, *seen, out)
+        _texture(frozen(uvs), frozen(triangle_uvs), frozen(picture), first, *seen, out)
         return out
 
 
@@ -140,31 +134,6 @@ def warm_up() -> None:
     raster.interpolate(corners, triangles)
     raster.texture(corners[:, :2].copy(), triangles, np.zeros((2, 2, 3), np.uint8))
     raster.clear()
-
-
-def _frozen(array: npt.NDArray[_Scalar]) -> npt.NDArray[_Scalar]:
-    """A read-only view: kernels are compiled once, whether the caller's array may be written or not."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
-def _check(array: npt.NDArray[_Scalar], what: str, dtype: type, shape: tuple[int | None, ...]) -> None:
-    fits = array.ndim == len(shape) and all(n is None or n == m for n, m in zip(shape, array.shape, strict=True))
-    if array.dtype != dtype or not fits or not array.flags.c_contiguous:
-        wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
-        raise BadInput(f"the {what} must be contiguous {np.dtype(dtype)} {wanted}, found {array.dtype} {array.shape}")
-
-
-def _check_out(array: npt.NDArray[_Scalar], dtype: type, shape: tuple[int, ...]) -> None:
-    _check(array, "output", dtype, shape)
-    if not array.flags.writeable:
-        raise BadInput("the output is written into: give a writable array")
-
-
-def _check_indices(triangles: Indices, count: int) -> None:
-    if triangles.size and triangles.view(np.uint32).max() >= count:  # negative ones are huge
-        raise BadInput(f"a triangle names a corner that does not exist: indices must be 0..{count - 1}")
 
 
 @numba.njit(cache=True, nogil=True)
