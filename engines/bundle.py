@@ -2,6 +2,7 @@
 
     manifest.json         what it is, what it expects, what it was made from, how good it is (DESIGN 13)
     weights.safetensors   the numbers
+    anything else         as it is, e.g. a video
 
 Nothing in a bundle is executable, and every file is checked against the manifest's sha256 before it is parsed.
 """
@@ -71,6 +72,7 @@ class Bundle:
 
     manifest: Manifest
     arrays: Arrays
+    files: Mapping[str, bytes] = field(default_factory=dict)  # everything beside the weights, by name
 
 
 def read_bundle(path: Path, system: str | None = None) -> Bundle:
@@ -86,23 +88,31 @@ def read_bundle(path: Path, system: str | None = None) -> Bundle:
     if WEIGHTS not in manifest.sha256:
         raise BundleError(f"{path / MANIFEST} names no sha256 for {WEIGHTS}: fetch or build the bundle again")
     contents = {name: _read_checked(path, name, digest) for name, digest in manifest.sha256.items()}
-    return Bundle(manifest, _parse_arrays(contents[WEIGHTS], path / WEIGHTS))
+    weights = _parse_arrays(contents.pop(WEIGHTS), path / WEIGHTS)
+    return Bundle(manifest, weights, contents)
 
 
-def write_bundle(path: Path, manifest: Manifest, arrays: Mapping[str, npt.NDArray[Any]]) -> Manifest:
+def write_bundle(
+    path: Path, manifest: Manifest, arrays: Mapping[str, npt.NDArray[Any]], files: Mapping[str, bytes] | None = None
+) -> Manifest:
     """Write a bundle, replacing an older one at the same place; the weights go first, the manifest last.
 
-    path: its folder, made 0700; files are 0600.  Returns the manifest with its sha256 filled in.
+    path: its folder, made 0700; files are 0600.  files: more of them, name -> content.
+    Returns the manifest with its sha256 filled in.
     """
     from safetensors.numpy import save
 
     weights = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
-    manifest = replace(manifest, sha256={WEIGHTS: hashlib.sha256(weights).hexdigest()})
+    contents = {WEIGHTS: weights, **(files or {})}
+    manifest = replace(
+        manifest, sha256={name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    )
     document = asdict(manifest)
     for side in ("inputs", "outputs"):
         document[side] = [spec.to_json() for spec in getattr(manifest, side)]
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _write_private(path / WEIGHTS, weights)
+    for name, content in contents.items():
+        _write_private(path / name, content)
     _write_private(path / MANIFEST, (json.dumps(document, indent=2, allow_nan=False) + "\n").encode())
     return manifest
 

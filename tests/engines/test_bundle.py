@@ -43,6 +43,15 @@ def test_what_was_written_is_read(bundle):
     assert found.manifest.emg_chain is None
 
 
+def test_more_files_travel_with_the_weights_and_are_checked_too(bundle):
+    manifest = read_bundle(bundle).manifest
+    write_bundle(bundle, manifest, {"a": np.zeros(1, np.float32)}, {"clip.mkv": b"pictures"})
+    assert read_bundle(bundle).files == {"clip.mkv": b"pictures"}
+    (bundle / "clip.mkv").write_bytes(b"pictuers")
+    with pytest.raises(BundleError, match=r"clip\.mkv is altered"):
+        read_bundle(bundle)
+
+
 def test_the_manifest_has_exactly_the_promised_keys(bundle):
     document = json.loads((bundle / "manifest.json").read_text())
     assert set(document) == KEYS | {"sha256"}
