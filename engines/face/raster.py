@@ -19,7 +19,7 @@ from engines.face.arrays import Floats, Indices, Picture, check_array, check_ind
 Box = npt.NDArray[np.int64]  # rows from, to, columns from, to
 
 NOTHING = -1  # in `Raster.triangle`: no triangle is seen here
-_LIMIT_PX = 2.0**20  # vertices further out are moved to here; edge functions then fit 60 bits
+LIMIT_PX = 2.0**20  # vertices further out are moved to here; edge functions then fit 60 bits
 
 
 class Raster:
@@ -147,7 +147,7 @@ def _clear(triangle: Indices, barycentric: Floats, depth: Floats, box: Box) -> N
 @numba.njit(cache=True, nogil=True)
 def _snap(projected: Floats, snapped: Indices, box: Box, height: int, width: int) -> bool:
     """Vertices to 1/256 px, and the box grown to hold them all; False when one is not finite."""
-    far = np.float32(_LIMIT_PX)
+    far = np.float32(LIMIT_PX)
     left, right, top, bottom = far, -far, far, -far
     odd = np.float32(0)
     for i in range(projected.shape[0]):
@@ -206,7 +206,7 @@ def _draw(
                 if (wa | wb | wc) >= 0:
                     fa, fb = np.float32(wa + a_bias) * one, np.float32(wb + b_bias) * one
                     fc = np.float32(wc + c_bias) * one
-                    z = az * fa + bz * fb + cz * fc
+                    z = az + fb * (bz - az) + fc * (cz - az)  # a level triangle stays level to the bit
                     if z > depth[py, px]:
                         depth[py, px] = z
                         triangle[py, px] = first + t
@@ -249,9 +249,10 @@ def _interpolate(
             a, b, c = np.int64(3 * t), np.int64(3 * t + 1), np.int64(3 * t + 2)
             if per_vertex:
                 a, b, c = np.int64(triangles[t, 0]), np.int64(triangles[t, 1]), np.int64(triangles[t, 2])
-            fa, fb, fc = barycentric[y, x, 0], barycentric[y, x, 1], barycentric[y, x, 2]
+            fb, fc = barycentric[y, x, 1], barycentric[y, x, 2]
             for k in range(out.shape[2]):
-                out[y, x, k] = fa * attributes[a, k] + fb * attributes[b, k] + fc * attributes[c, k]
+                start = attributes[a, k]
+                out[y, x, k] = start + fb * (attributes[b, k] - start) + fc * (attributes[c, k] - start)
 
 
 @numba.njit(cache=True, nogil=True)
