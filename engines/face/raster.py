@@ -9,14 +9,13 @@ Pinhole cameras are not undone: depth and attributes are interpolated linearly i
 weak perspective of engines/face/camera.py.
 """
 
+import cv2
 import numba
 import numpy as np
-import numpy.typing as npt
 
 from engines.errors import BadInput
 from engines.face.arrays import Floats, Indices, Picture, check_array, check_indices, check_out, frozen
-
-Box = npt.NDArray[np.int64]  # rows from, to, columns from, to
+from engines.face.raster_lookup import Box, Words, interpolate_seen, texture_seen
 
 NOTHING = -1  # in `Raster.triangle`: no triangle is seen here
 LIMIT_PX = 2.0**20  # vertices further out are moved to here; edge functions then fit 60 bits
@@ -41,7 +40,8 @@ class Raster:
         self.barycentric: Floats = np.zeros((height, width, 3), np.float32)
         self.depth: Floats = np.full((height, width), -np.inf, np.float32)
         self._snapped: Indices = np.zeros((0, 2), np.int32)
-        self._box = np.array([height, 0, width, 0], np.int64)  # rows from, to, columns from, to: what may be covered
+        self._texture: Picture = np.zeros((0, 0, 4), np.uint8)
+        self._box: Box = np.array([height, 0, width, 0], np.int64)  # what may be covered
 
     def clear(self) -> None:
         """Start a new picture: nothing is seen anywhere."""
@@ -92,7 +92,7 @@ class Raster:
         check_out(out, np.float32, (self.height, self.width, channels))
         flat = frozen(attributes.reshape(-1, channels))
         corners = frozen(triangles), attributes.ndim == 2
-        _interpolate(flat, *corners, first, self.triangle, self.barycentric, self._box, out)
+        interpolate_seen(flat, *corners, first, self.triangle, self.barycentric, self._box, out)
         return out
 
     def texture(
@@ -107,13 +107,14 @@ class Raster:
 
         uvs: (T, 2) float32, u to the right and v *up* (as in OBJ files), the picture's edges at 0 and 1; outside that
         its border goes on.  triangle_uvs: (F, 3) int32, a row of uvs for each corner of the triangles drawn with
-        `first`.  picture: (h, w, 3) uint8.  out: (height, width, 3) uint8; other pixels keep what they hold (draw
-        over a photo so).  Without it a new black picture is made.
+        `first`.  picture: (h, w, 3) uint8, or (h, w, 4) with an unused fourth channel, which saves a copy per call.
+        out: (height, width, 3) uint8; other pixels keep what they hold (draw over a photo so).  Without it a new
+        black picture is made.
         Returns out.  Raises BadInput when a shape or type does not fit.
         """
         check_array(uvs, "texture coordinates", np.float32, (None, 2))
         check_array(triangle_uvs, "triangles' texture coordinates", np.int32, (None, 3))
-        check_array(picture, "texture", np.uint8, (None, None, 3))
+        check_array(picture, "texture", np.uint8, (None, None, 4 if picture.shape[2:] == (4,) else 3))
         check_indices(triangle_uvs, len(uvs))
         if not picture.size:
             raise BadInput("the texture has no pixels: give a picture of at least 1 x 1 px")
@@ -121,8 +122,16 @@ class Raster:
             out = np.zeros((self.height, self.width, 3), np.uint8)
         check_out(out, np.uint8, (self.height, self.width, 3))
         seen = self.triangle, self.barycentric, self._box
-        _texture(frozen(uvs), frozen(triangle_uvs), frozen(picture), first, *seen, out)
+        texture_seen(frozen(uvs), frozen(triangle_uvs), frozen(self._packed(picture)), first, *seen, out)
         return out
+
+    def _packed(self, picture: Picture) -> Words:
+        """A texture as one word per pixel, in a buffer that stays for the next picture of this size."""
+        if picture.shape[2] == 3:
+            if self._texture.shape[:2] != picture.shape[:2]:
+                self._texture = np.empty((*picture.shape[:2], 4), np.uint8)
+            picture = cv2.cvtColor(picture, cv2.COLOR_BGR2BGRA, dst=self._texture)
+        return picture.view(np.uint32)[..., 0]
 
 
 def warm_up() -> None:
@@ -176,7 +185,8 @@ def _draw(
 ) -> None:
     height, width = triangle.shape
     for t in range(triangles.shape[0]):
-        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        # unsigned: Numba then leaves out the test for negative positions, which count from the end
+        a, b, c = np.uint32(triangles[t, 0]), np.uint32(triangles[t, 1]), np.uint32(triangles[t, 2])
         ax, ay = np.int64(snapped[a, 0]), np.int64(snapped[a, 1])
         bx, by = np.int64(snapped[b, 0]), np.int64(snapped[b, 1])
         cx, cy = np.int64(snapped[c, 0]), np.int64(snapped[c, 1])
@@ -228,60 +238,3 @@ def _edge(x0: int, y0: int, x1: int, y1: int) -> tuple[int, int, int]:
     """Change of an edge's function per unit of x and of y, and 0 for left and top edges, 1 for others."""
     dx, dy = y1 - y0, x0 - x1  # inside is on the left as the viewer sees it
     return dx, dy, 0 if dx > 0 or (dx == 0 and dy > 0) else 1
-
-
-@numba.njit(cache=True, nogil=True)
-def _interpolate(
-    attributes: Floats,
-    triangles: Indices,
-    per_vertex: bool,
-    first: int,
-    triangle: Indices,
-    barycentric: Floats,
-    box: Box,
-    out: Floats,
-) -> None:
-    for y in range(box[0], box[1]):
-        for x in range(box[2], box[3]):
-            t = triangle[y, x] - first
-            if t < 0 or t >= triangles.shape[0]:
-                continue
-            a, b, c = np.int64(3 * t), np.int64(3 * t + 1), np.int64(3 * t + 2)
-            if per_vertex:
-                a, b, c = np.int64(triangles[t, 0]), np.int64(triangles[t, 1]), np.int64(triangles[t, 2])
-            fb, fc = barycentric[y, x, 1], barycentric[y, x, 2]
-            for k in range(out.shape[2]):
-                start = attributes[a, k]
-                out[y, x, k] = start + fb * (attributes[b, k] - start) + fc * (attributes[c, k] - start)
-
-
-@numba.njit(cache=True, nogil=True)
-def _texture(
-    uvs: Floats,
-    triangle_uvs: Indices,
-    picture: Picture,
-    first: int,
-    triangle: Indices,
-    barycentric: Floats,
-    box: Box,
-    out: Picture,
-) -> None:
-    height, width = picture.shape[:2]
-    for y in range(box[0], box[1]):
-        for x in range(box[2], box[3]):
-            t = triangle[y, x] - first
-            if t < 0 or t >= triangle_uvs.shape[0]:
-                continue
-            a, b, c = triangle_uvs[t, 0], triangle_uvs[t, 1], triangle_uvs[t, 2]
-            fa, fb, fc = barycentric[y, x, 0], barycentric[y, x, 1], barycentric[y, x, 2]
-            u = (fa * uvs[a, 0] + fb * uvs[b, 0] + fc * uvs[c, 0]) * width - np.float32(0.5)
-            v = (1 - (fa * uvs[a, 1] + fb * uvs[b, 1] + fc * uvs[c, 1])) * height - np.float32(0.5)
-            u = min(u, width - 1.0) if u > 0 else 0.0  # NaN becomes 0 too
-            v = min(v, height - 1.0) if v > 0 else 0.0
-            left, top = int(u), int(v)
-            right, bottom = min(left + 1, width - 1), min(top + 1, height - 1)
-            fu, fv = int((u - left) * 256 + 0.5), int((v - top) * 256 + 0.5)
-            for k in range(3):
-                above = picture[top, left, k] * (256 - fu) + picture[top, right, k] * fu
-                below = picture[bottom, left, k] * (256 - fu) + picture[bottom, right, k] * fu
-                out[y, x, k] = np.uint8((above * (256 - fv) + below * fv + 32768) >> 16)
