@@ -1,0 +1,87 @@
+"""Light on the synthetic person, always as a ratio: shade now over shade in the photo.
+
+The photo already holds the light it was taken in.  Where the skin turns (a cheek that bulges, a head that turns) or the
+light changes, each vertex' Lambert shade is divided by what it was in the photo, and the photo is multiplied by that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+from engines.errors import BadInput
+from engines.face.arrays import Floats, Indices
+
+_WRAP = 0.25  # how far light reaches round the skin: 0 is Lambert's hard edge
+_DARKEST, _BRIGHTEST = 0.35, 1.9  # of a ratio; photos hold no more than that
+
+
+@dataclass(frozen=True)
+class Light:
+    """One lamp and what the room gives back.
+
+    direction: towards the lamp, x to the picture's right, y up, z to the viewer; any length but 0.  intensity: of all
+    light, 0.2..3, 1 = the photo's.  ambient: 0..1, share of light without a direction.  tint: (blue, green, red)
+    factors, 0.3..3.
+    """
+
+    direction: tuple[float, float, float] = (0.0, 0.35, 1.0)
+    intensity: float = 1.0
+    ambient: float = 0.55
+    tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        """Raises BadInput when a number lies outside its range."""
+        if not 0 < float(np.linalg.norm(self.direction)) < np.inf:
+            raise BadInput(f"a light's direction must be three finite numbers, not all 0, found {self.direction}")
+        if not 0.2 <= self.intensity <= 3 or not 0 <= self.ambient <= 1:
+            raise BadInput(
+                f"a light's intensity must be 0.2..3 and its ambient share 0..1, found {self.intensity}, {self.ambient}"
+            )
+        if len(self.tint) != 3 or not all(0.3 <= factor <= 3 for factor in self.tint):
+            raise BadInput(f"a light's tint must be three factors 0.3..3, found {self.tint}")
+
+    @property
+    def towards(self) -> Floats:
+        """(3,) unit vector towards the lamp."""
+        direction = np.asarray(self.direction, np.float64)
+        return np.asarray(direction / np.linalg.norm(direction), np.float32)
+
+
+STUDIO_LIGHT = Light()  # what the London photos were taken in: soft, from the front and a little above
+
+
+def flat_shade(light: Light) -> float:
+    """Shade of a surface that faces the viewer, such as a wall behind the head; without the light's intensity."""
+    along = max((float(light.towards[2]) + _WRAP) / (1 + _WRAP), 0.0)
+    return light.ambient + (1 - light.ambient) * along
+
+
+@numba.njit(cache=True, nogil=True)
+def lambert(normals: Floats, towards: Floats, ambient: np.float32, out: Floats) -> None:
+    """out[v] = ambient + (1 - ambient) x wrapped Lambert; normals: (V, 3) units, x right, y up, z to the viewer."""
+    wrap = np.float32(_WRAP)
+    for v in range(normals.shape[0]):
+        along = normals[v, 0] * towards[0] + normals[v, 1] * towards[1] + normals[v, 2] * towards[2]
+        out[v] = ambient + (1 - ambient) * max((along + wrap) / (1 + wrap), np.float32(0))
+
+
+@numba.njit(cache=True, nogil=True)
+def shade_ratio(
+    now: Floats, then: Floats, intensity: np.float32, starts: Indices, others: Indices, rough: Floats, out: Floats
+) -> None:
+    """out = intensity x now / then, averaged once with each vertex' neighbours: single triangles should not show.
+
+    now, then: (V,) of `lambert`.  starts, others: neighbours as compressed rows.  rough: (V,) room to work in.
+    """
+    for v in range(now.shape[0]):
+        ratio = intensity * now[v] / max(then[v], np.float32(0.05))
+        rough[v] = min(max(ratio, np.float32(_DARKEST)), np.float32(_BRIGHTEST))
+    for v in range(now.shape[0]):
+        total, count = 2 * rough[v], np.float32(2)
+        for k in range(starts[v], starts[v + 1]):
+            total += rough[others[k]]
+            count += 1
+        out[v] = total / count
