@@ -1,0 +1,42 @@
+"""What the demo's person does: 54 s of exercises with a weak left side, seen by camera and electrodes alike.
+
+The picture of it is bundles/demo-person, rendered once by calibration/demo_person.py; the EMG is made live.  Both begin
+anew together after PERIOD_S.  A change here asks for the clip to be rendered again, and a test says so.
+"""
+
+from functools import cache
+
+from engines.emg.performance import Performance
+from engines.emg.profile import synkinetic
+from engines.emg.tasks import Clip, Contraction, task_named
+
+PERIOD_S = 54.0
+
+_SCRIPT = (  # task, when each hold begins and how long it lasts, s, and the clip's length
+    ("Smile-Closed", (2.2, 5.6), 1.9, 8.5),
+    ("Forehead-Raise", (1.0,), 1.8, 4.5),
+    ("Eye-Tight", (1.0,), 1.8, 4.5),
+    ("Smile-Open", (1.0,), 2.0, 5.0),
+    ("Lip-Pucker", (1.0,), 1.8, 4.5),
+    ("Nose-Wrinkler", (1.0,), 1.7, 4.5),
+    ("Cheeks-Blow", (1.0,), 1.8, 4.5),
+    ("Snarl", (1.0,), 1.7, 4.5),
+    ("Depress-Lip", (1.0,), 1.7, 4.5),
+    ("Eye-Gentle", (1.0,), 1.5, 4.0),
+    ("surprised", (1.0,), 1.6, 5.0),
+)
+
+PROFILE = synkinetic("left", strength=0.5, residual=0.6, name="demo")
+"""A healed palsy: the left side has 60 % of its strength, and its eye narrows with a smile and with a pucker."""
+
+SEED, PERSON = 1, 15
+
+
+@cache
+def demo_performance() -> Performance:
+    """The performance, worked out once per process; it lasts PERIOD_S and joins its own beginning."""
+    return Performance([_clip(*line) for line in _SCRIPT], PROFILE, SEED, PERSON)
+
+
+def _clip(task: str, starts_s: tuple[float, ...], hold_s: float, duration_s: float) -> Clip:
+    return Clip(task_named(task), duration_s, tuple(Contraction(start_s, start_s + hold_s) for start_s in starts_s))
