@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import fft
 
-from engines.emg.muscles import ACTION_INDEX, ACTIONS, MUSCLES, action_columns, at_the_sites, shown_by
+from engines.emg.muscles import ACTION_INDEX, ACTIONS, MUSCLES, action_columns, at_the_sites, shown_by, side_of
 from engines.emg.profile import HEALTHY, Profile
 from engines.emg.tasks import TASKS, Clip, Contraction, Task, clip_of
 from engines.errors import BadInput
@@ -52,6 +52,7 @@ BLINKS_PER_MIN = (8.0, 24.0)
 _PERSON_SD = 0.20  # log strength of one action in one task, between people
 _CONTRACTION_SD = 0.10  # log strength of the whole movement, between repetitions
 _ACTION_SD = 0.06  # log strength of one action, between repetitions
+_SIDE_SD = 0.03  # log strength of one side of it, between repetitions
 _TREMOR_SD = 0.05  # relative, slow wavering during a hold
 _TEMPO_SD = 0.2  # log duration of rise and fall
 _START_SD_S = 0.08  # when a movement begins
@@ -60,7 +61,11 @@ _ASYNCHRONY_SD_S = 0.03  # of the actions within one movement
 _RISE_S, _FALL_S = 0.40, 0.55  # from rest to hold, and back
 _TREMOR_HZ = 1.5
 _BLINK_S, _BLINK_EDGE_S = 0.07, 0.025
+_BLINK_POTENTIAL_S = 0.3  # of the lid and eyeball potential, as in blink artefacts of the EOG
 _BLINK_GAP_S = 0.7  # the shortest pause between two blinks
+
+_BASES = tuple(dict.fromkeys(side_of(action)[0] for action in ACTIONS))
+_BASE_OF = np.array([_BASES.index(side_of(action)[0]) for action in ACTIONS])
 
 
 class Performed(NamedTuple):
@@ -89,7 +94,7 @@ class Drive:
     rate_hz: float
     activation: np.ndarray  # (n, 22) float32, 0..1
     fatigue: np.ndarray  # (n, 22) float32, 0..1
-    blinks_s: np.ndarray  # (blink,) float64, when the lids begin to close
+    lids: np.ndarray  # (n,) float32, 0..1, the lids' and eyeballs' slow potential during blinks
 
     @property
     def period_s(self) -> float:
@@ -183,7 +188,17 @@ class Performance:
         """For the simulated amplifier: activation, fatigue and blinks."""
         load = _circular(self._activation, 1.0 / (1.0 + 2j * np.pi * _bins(len(self._activation)) * FATIGUE_TIME_S))
         fatigue = np.clip(self.profile.fatigue * load, 0.0, 1.0).astype(np.float32)
-        return Drive(CONTROL_HZ, self._activation, fatigue, self.blinks_s)
+        return Drive(CONTROL_HZ, self._activation, fatigue, self._blink_potential())
+
+    def _blink_potential(self) -> np.ndarray:
+        """(step,) float32: a bump of _BLINK_POTENTIAL_S with each blink."""
+        steps = len(self._activation)
+        potential = np.zeros(steps, np.float32)
+        bump = np.hanning(round(_BLINK_POTENTIAL_S * CONTROL_HZ) + 2)[1:-1]
+        for begin_s in self.blinks_s:
+            reach = (round(begin_s * CONTROL_HZ) + np.arange(len(bump))) % steps
+            potential[reach] = np.maximum(potential[reach], bump)
+        return potential
 
 
 class _Maker:
@@ -204,26 +219,27 @@ class _Maker:
 
     def contract(self, number: int, task: Task, hold: Contraction, first_s: float) -> Held:
         """One contraction: every action rises to its level, holds and falls, each at its own moment."""
-        rng, shape = self._rng, len(ACTIONS)
+        rng = self._rng
         effort = float(np.exp(self._spread(_CONTRACTION_SD) * rng.standard_normal()))
         level = task.intent * self._habit(task.name) * effort
-        level = np.clip(level * np.exp(self._spread(_ACTION_SD) * rng.standard_normal(shape)), 0.0, 1.0)
+        level = level * np.exp(self._spread(_ACTION_SD) * rng.standard_normal(len(_BASES))[_BASE_OF])
+        level = np.clip(level * np.exp(self._spread(_SIDE_SD) * rng.standard_normal(len(ACTIONS))), 0.0, 1.0)
         rise_s, fall_s = (
             s * self._tempo * float(np.exp(self._spread(_TEMPO_SD) * rng.standard_normal())) for s in (_RISE_S, _FALL_S)
         )
         late_s = float(np.clip(self._spread(_START_SD_S) * rng.standard_normal(), -0.2, 0.2))
-        apart_s = np.clip(self._spread(_ASYNCHRONY_SD_S) * rng.standard_normal(shape), -0.1, 0.1)
+        apart_s = np.clip(self._spread(_ASYNCHRONY_SD_S) * rng.standard_normal(len(_BASES))[_BASE_OF], -0.1, 0.1)
         start_s, end_s = first_s + hold.start_s + late_s, first_s + hold.end_s + late_s
         reach = slice(*np.searchsorted(self._t_s, (start_s - rise_s - 0.2, end_s + fall_s + 0.2)))
         t_s = self._t_s[reach, None] - apart_s
-        shape_of_it = _edge((t_s - start_s + rise_s) / rise_s) * (1.0 - _edge((t_s - end_s) / fall_s))
-        self.intent[reach] = np.maximum(self.intent[reach], shape_of_it * level)
+        shape = _edge((t_s - start_s + rise_s) / rise_s) * (1.0 - _edge((t_s - end_s) / fall_s))
+        self.intent[reach] = np.maximum(self.intent[reach], shape * level)
         return Held(number, task.name, start_s, end_s, effort)
 
     def _habit(self, task: str) -> np.ndarray:
-        """(38,) how strongly this person uses each action in this task."""
+        """(38,) how strongly this person uses each action in this task; both sides alike."""
         rng = np.random.default_rng([0x4AB1, self._person, zlib.crc32(task.encode())])
-        habit: np.ndarray = np.exp(self._spread(_PERSON_SD) * rng.standard_normal(len(ACTIONS)))
+        habit: np.ndarray = np.exp(self._spread(_PERSON_SD) * rng.standard_normal(len(_BASES)))[_BASE_OF]
         return habit
 
     def waver(self) -> None:

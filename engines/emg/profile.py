@@ -29,7 +29,7 @@ from engines.errors import BadInput
 
 PalsySide = Literal["right", "left"]
 
-REST_TONE = 0.008
+REST_TONE = 0.042
 """Activation of a relaxed muscle, a choice: a few microvolt, as in recordings of a resting face."""
 
 PALSY_RESIDUAL = {"mild": 0.7, "moderate": 0.45, "severe": 0.2, "complete": 0.02}

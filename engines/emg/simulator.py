@@ -1,159 +1,126 @@
-"""A synthetic person's EMG, simple and with known truth: what stands in for an amplifier in demo and tests.
+"""A synthetic amplifier: from what a synthetic person's muscles do to 22 channels of raw surface EMG.
 
-Everything made here is synthetic and must be labelled so wherever it is shown or stored (`ORIGIN`).
-Every number depends only on the sample's index, so the stream is the same however it is cut into blocks.
+    >>> person = SyntheticEmg(seed=3, performance=Performance(session_clips(3), healthy(12), seed=3, person=12))
+    >>> block_uv = person.block(first_sample=0, count=4096)
+
+Made per sample, from the activation of every muscle: motor noise (motor_noise.py) with an amplitude proportional to the
+activation, louder and slower with fatigue; mixed into its neighbours by the distance of the sites; times the gain of
+each electrode pair; plus the slow potential of blinks at the forehead, the amplifier's noise, mains with harmonics,
+offset and drift; plus what goes wrong (artefacts.py); and cut at the amplifier's range.
+
+Everything made here is synthetic and must be labelled so wherever it is shown or stored (`ORIGIN`). Every number
+depends only on the sample's index, so the stream is the same however it is cut into blocks.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numba
 import numpy as np
 
+from engines.emg import motor_noise
+from engines.emg.artefacts import Artefact, Faults, Gap
 from engines.emg.montage import FRIDLUND, Montage
+from engines.emg.performance import ELECTROMECHANICAL_DELAY_S, Performance
+from engines.emg.script import BROW_RAISE, SMILE, ActivationScript, Task
 from engines.errors import BadInput
+
+__all__ = [
+    "BROW_RAISE",
+    "DC_COUPLED",
+    "ELECTROMECHANICAL_DELAY_S",
+    "ORIGIN",
+    "SMILE",
+    "ActivationScript",
+    "Amplifier",
+    "SyntheticEmg",
+    "Task",
+]
 
 ORIGIN = "synthetic"
 
-ELECTROMECHANICAL_DELAY_S = 0.06
-"""The skin moves this long after the muscle's electricity; a free choice within the tens of milliseconds of muscle."""
-
-# RMS of the EMG at full activation, microvolt: broad muscles of the cheek are louder than the thin ones of the brow.
-_FULL_UV = {
-    "medial_frontalis": 90.0,
-    "lateral_frontalis": 80.0,
-    "corrugator_supercilii": 70.0,
-    "depressor_supercilii": 60.0,
-    "levator_labii_superioris": 90.0,
-    "orbicularis_oris": 110.0,
-    "depressor_anguli_oris": 100.0,
-    "mentalis": 130.0,
-    "orbicularis_oculi": 100.0,
-    "zygomaticus": 150.0,
-    "masseter": 200.0,
+# RMS of the EMG at full activation, microvolt, and median frequency, Hz. Both a choice. Loudness: broad muscles of
+# cheek and jaw are louder than the thin ones of the brow, and a whole session's envelopes get the published median and
+# scale (FACTS 1.2). Frequency: facial EMG fills 20 to 450 Hz (van Boxtel 2001); the loud parts of the EMG-BIDS example
+# of facial muscles have medians of 144 (digastric) to 212 Hz (orbicularis oris), measured here between 20 and 450 Hz.
+_MUSCLE = {
+    "medial_frontalis": (110.0, 120.0),
+    "lateral_frontalis": (100.0, 120.0),
+    "corrugator_supercilii": (100.0, 130.0),
+    "depressor_supercilii": (80.0, 130.0),
+    "levator_labii_superioris": (120.0, 160.0),
+    "orbicularis_oris": (150.0, 180.0),
+    "depressor_anguli_oris": (130.0, 150.0),
+    "mentalis": (200.0, 150.0),
+    "orbicularis_oculi": (130.0, 150.0),
+    "zygomaticus": (180.0, 165.0),
+    "masseter": (300.0, 140.0),
 }
-# Prime lengths: the two tables together repeat only after 32749 x 8191 samples (18 hours at 4096 Hz).
-_MUSCLE_TABLE, _NOISE_TABLE = 32749, 8191
+_PERSON_SD = 0.25  # log loudness of all muscles, between people: skin and fat, a choice
+_MUSCLE_SD = 0.20  # log loudness of one muscle, both sides alike, between people: a choice
+
+# Fatigue (0..1, performance.py): up to this much louder, and mixed with noise of a lower median; in sustained
+# contractions the median falls by 10 to 40 % while the amplitude rises (De Luca 1997).
+_FATIGUE_LOUDER, _FATIGUE_SLOWER = 0.4, 0.6
+
+_FEW_UNITS = 0.03  # activation at which single motor units and interference are equally strong: a choice
+
+# A blink's slow potential at a site this far (face plane) from the eye is 1/e; full size right at the eye. Only the
+# forehead's pairs lie across it. Bipolar pairs see a small part of the 100-200 microvolt of a blink at the forehead.
+_BLINK_UV, _BLINK_REACH = 30.0, 35.0
+_EYE_XY = (33.0, 25.0)
+_FOREHEAD = ("medial_frontalis", "lateral_frontalis", "corrugator_supercilii", "depressor_supercilii")
+
+# Prime lengths: the two tables of interference repeat together after 32749 x 16381 samples (36 hours at 4096 Hz).
+_LENGTHS = {"strong": 32749, "strong_too": 16381, "tired": 32719, "few": 24571, "noise": 8191}
+_DRIFT_STEPS, _DRIFT_HZ = 1021, 2.0
 
 
 @dataclass(frozen=True)
-class Task:
-    """One contraction. muscles: (muscle, right, left) activation 0..1.  expression: (ARKit blendshape, 0..1)."""
+class Amplifier:
+    """Electrodes, cables and amplifier. The default is like the papers' one, which has a high-pass at 10 Hz.
 
-    name: str
-    muscles: tuple[tuple[str, float, float], ...]
-    expression: tuple[tuple[str, float], ...]
-
-
-# A left side that is weaker, and two synkineses of the left eye: with the smile and with the pucker (FACTS 1.6).
-BROW_RAISE = Task(
-    "Forehead-Raise",
-    (("medial_frontalis", 0.85, 0.5), ("lateral_frontalis", 0.8, 0.4)),
-    (("browInnerUp", 0.7), ("browOuterUpRight", 0.8), ("browOuterUpLeft", 0.4)),
-)
-SMILE = Task(
-    "Smile-Closed",
-    (("zygomaticus", 0.9, 0.4), ("levator_labii_superioris", 0.3, 0.15), ("orbicularis_oculi", 0.15, 0.35)),
-    (("mouthSmileRight", 0.9), ("mouthSmileLeft", 0.4), ("cheekSquintRight", 0.2), ("eyeSquintLeft", 0.35)),
-)
-EYES_TIGHT = Task(
-    "Eye-Tight",
-    (("orbicularis_oculi", 0.9, 0.6), ("corrugator_supercilii", 0.3, 0.25), ("depressor_supercilii", 0.3, 0.2)),
-    (("eyeBlinkRight", 1.0), ("eyeBlinkLeft", 0.8), ("browDownRight", 0.3), ("browDownLeft", 0.2)),
-)
-PUCKER = Task(
-    "Lip-Pucker",
-    (("orbicularis_oris", 0.9, 0.7), ("mentalis", 0.4, 0.3), ("orbicularis_oculi", 0.05, 0.25)),
-    (("mouthPucker", 0.8), ("mouthFunnel", 0.2), ("eyeSquintLeft", 0.25)),
-)
-NOSE_WRINKLE = Task(
-    "Nose-Wrinkler",
-    (("levator_labii_superioris", 0.8, 0.5), ("depressor_supercilii", 0.4, 0.3)),
-    (("noseSneerRight", 0.8), ("noseSneerLeft", 0.5)),
-)
-DEPRESS_LIP = Task(
-    "Depress-Lip",
-    (("depressor_anguli_oris", 0.85, 0.55), ("mentalis", 0.5, 0.4)),
-    (("mouthFrownRight", 0.85), ("mouthFrownLeft", 0.55), ("mouthLowerDownRight", 0.3)),
-)
-
-
-@dataclass(frozen=True)
-class ActivationScript:
-    """What the synthetic person does: rest, then one task, in turn, for ever.
-
-    Raises BadInput when there is no task, a time does not fit, or a task names an unknown muscle.
+    Everything here is a choice except the range, which is the one `quality.py` expects.
+    Raises BadInput for negative or infinite numbers and a mains frequency of 0.
     """
 
-    tasks: tuple[Task, ...] = (BROW_RAISE, SMILE, EYES_TIGHT, PUCKER, NOSE_WRINKLE, DEPRESS_LIP)
-    rest_s: float = 2.0
-    contract_s: float = 3.0  # from the first rise to the last fall
-    ramp_s: float = 0.3
-    delay_s: float = ELECTROMECHANICAL_DELAY_S
+    noise_uv: float = 2.5  # RMS, white
+    mains_uv: float = 1.0  # RMS of the hum, its median over the channels
+    mains_hz: float = 50.0
+    mains_spread: float = 0.4  # SD of its log over the channels
+    gain_sd: float = 0.15  # SD of the log gain of an electrode pair: placement, skin; drawn per session
+    crosstalk_reach: float = (
+        9.0  # the share of a neighbour is exp(-distance / this), in the face plane (200 = its width)
+    )
+    offset_uv: float = 20.0  # SD of the constant level
+    drift_uv: float = 3.0  # SD of its wandering over minutes
+    range_uv: float = 187_500.0  # half the input range: what lies outside is cut
+    clock_ppm: float = 0.0  # how much faster than nominal its clock runs; may be negative
 
     def __post_init__(self) -> None:
-        known = {channel.muscle for channel in FRIDLUND.channels}
-        unknown = {m for task in self.tasks for m, _, _ in task.muscles} - known
-        if not self.tasks or unknown:
-            raise BadInput(f"a script needs tasks of known muscles; unknown: {', '.join(sorted(unknown)) or 'none'}")
-        if not (self.rest_s >= 0 and 0 < 2 * self.ramp_s <= self.contract_s and self.delay_s >= 0):
-            raise BadInput("a script needs rest_s >= 0, delay_s >= 0 and 0 < 2 ramp_s <= contract_s")
+        for name, value in vars(self).items():
+            if not math.isfinite(value) or (value < 0 and name != "clock_ppm"):
+                raise BadInput(f"a synthetic amplifier's {name} must be 0 or more, got {value}")
+        if not (self.mains_hz > 0 and self.range_uv > 0 and self.crosstalk_reach > 0 and abs(self.clock_ppm) < 1e4):
+            raise BadInput(
+                "a synthetic amplifier needs mains_hz, range_uv and crosstalk_reach above 0 and |clock_ppm| below 10000"
+            )
 
-    @property
-    def period_s(self) -> float:
-        """After this long the script begins again."""
-        return len(self.tasks) * (self.rest_s + self.contract_s)
 
-    def activation(self, t_s: np.ndarray) -> np.ndarray:
-        """True muscle activation.
-
-        t_s: (time,) seconds since the script began; before 0 it was running already.
-        Returns (time, 22) float64 in [0, 1], channels as in FRIDLUND.
-        """
-        level, task = self._level(np.asarray(t_s, dtype=np.float64))
-        strength: np.ndarray = level[:, None] * self._weights()[task]
-        return strength
-
-    def expression(self, t_s: float) -> dict[str, float]:
-        """Blendshapes 0..1 that the face shows at one moment: what the muscles did `delay_s` earlier.
-
-        Always the same names, 0 when a task does not use them.
-        """
-        level, task = self._level(np.asarray([t_s - self.delay_s]))
-        shown = dict.fromkeys((name for each in self.tasks for name, _ in each.expression), 0.0)
-        return shown | {name: float(level[0] * value) for name, value in self.tasks[task[0]].expression}
-
-    def task_at(self, t_s: float) -> str:
-        """Name of the task at one moment, `Face-At-Rest` during the rest before it."""
-        level, task = self._level(np.asarray([t_s]))
-        return self.tasks[task[0]].name if level[0] > 0 else "Face-At-Rest"
-
-    def _level(self, t_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(time,) common strength 0..1 and (time,) number of the task."""
-        slot_s = self.rest_s + self.contract_s
-        phase = np.mod(t_s, self.period_s)
-        task = np.minimum((phase / slot_s).astype(np.int64), len(self.tasks) - 1)
-        since = phase - task * slot_s - self.rest_s
-        edge = np.clip(np.minimum(since, self.contract_s - since) / self.ramp_s, 0.0, 1.0)
-        return edge * edge * (3.0 - 2.0 * edge), task  # smoothstep: additions only, equal for any block
-
-    def _weights(self) -> np.ndarray:
-        """(task, 22) activation of each channel at the task's full strength."""
-        weights = np.zeros((len(self.tasks), len(FRIDLUND)))
-        for row, task in zip(weights, self.tasks, strict=True):
-            for muscle, right, left in task.muscles:
-                row[FRIDLUND.column(f"{muscle}_right")] = right
-                row[FRIDLUND.column(f"{muscle}_left")] = left
-        return weights
+DC_COUPLED = Amplifier(offset_uv=8000.0, drift_uv=80.0)
+"""Without a high-pass: half-cell potentials of millivolts that wander."""
 
 
 class SyntheticEmg:
-    """A synthetic amplifier: amplitude-modulated band-limited noise, an amplifier's noise, a little mains.
+    """A synthetic person wired to a synthetic amplifier.
 
-    montage: FRIDLUND or a subset of it.  rate_hz: above 900.  noise_uv: RMS of the baseline.  mains_uv: RMS of the
-    hum.  Raises BadInput when a value does not fit, UnknownChannel for another montage.
+    montage: FRIDLUND or a subset of it.  rate_hz: nominal, above 900.  seed: of the session: noise, electrode gains,
+    artefacts.  performance: what the person does; an endless script when absent.  amplifier: `Amplifier()` when absent.
+    artefacts: what goes wrong.  person: seed of how loud this person's muscles are, in every session.
+    Raises BadInput when a value does not fit, UnknownChannel for another montage.
     """
 
     origin = ORIGIN
@@ -163,32 +130,56 @@ class SyntheticEmg:
         montage: Montage = FRIDLUND,
         rate_hz: float = 4096.0,
         seed: int = 0,
-        script: ActivationScript | None = None,
-        noise_uv: float = 2.0,
-        mains_uv: float = 1.0,
-        mains_hz: float = 50.0,
+        performance: Performance | ActivationScript | None = None,
+        amplifier: Amplifier | None = None,
+        artefacts: Sequence[Artefact] = (),
+        person: int = 0,
     ) -> None:
-        if not rate_hz > 900 or not noise_uv >= 0 or not mains_uv >= 0 or not 0 < mains_hz < rate_hz / 2:
-            raise BadInput("synthetic EMG needs more than 900 Hz, noise >= 0 and a mains frequency below half the rate")
+        self.amplifier = amplifier or Amplifier()
+        if not 900 < rate_hz < 1e6 or not self.amplifier.mains_hz < rate_hz / 2 or seed < 0 or person < 0:
+            raise BadInput(
+                "synthetic EMG needs more than 900 Hz, a mains frequency below half the rate and seeds >= 0, "
+                f"got {rate_hz:g} Hz, {self.amplifier.mains_hz:g} Hz, {seed} and {person}"
+            )
         self.montage = montage
         self.rate_hz = float(rate_hz)
-        self.script = script or ActivationScript()
+        self.true_rate_hz = self.rate_hz * (1.0 + self.amplifier.clock_ppm * 1e-6)
+        self.performance = performance or ActivationScript()
         self._columns = np.array([FRIDLUND.column(label) for label in montage.labels])
-        self._full_uv = np.array([_FULL_UV[channel.muscle] for channel in montage.channels])
-        rng = np.random.default_rng(seed)
-        self._muscle = _band_limited(rng, _MUSCLE_TABLE, len(montage), self.rate_hz)
-        self._noise = (noise_uv * rng.standard_normal((_NOISE_TABLE, len(montage)))).astype(np.float32)
-        self._hum = (math.sqrt(2.0) * mains_uv, mains_hz / self.rate_hz)
+        rng = np.random.default_rng([0xE39, seed])
+        self._full_uv = _full_uv(person)
+        self.electrode_gain = np.exp(self.amplifier.gain_sd * rng.standard_normal(len(FRIDLUND)))[self._columns]
+        """(channel,) float64, this session's."""
+        self._faults = Faults(artefacts, montage, self.true_rate_hz, self.amplifier.mains_hz, seed)
+        self._draw_tables(rng)
+        self.block(0, 1)  # compiles, once per machine
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """The sample ranges that are lost on their way (artefacts.Loss), in order."""
+        return self._faults.gaps
+
+    @property
+    def full_uv(self) -> np.ndarray:
+        """(channel,) float64: RMS in microvolt of each muscle at full activation under this session's electrodes."""
+        full: np.ndarray = self._full_uv[self._columns] * self.electrode_gain
+        return full
+
+    def time_s(self, sample: np.ndarray) -> np.ndarray:
+        """When samples are really taken, seconds of the performance; with clock_ppm that is not sample / rate_hz."""
+        taken: np.ndarray = np.asarray(sample, dtype=np.float64) / self.true_rate_hz
+        return taken
 
     def truth(self, t_s: np.ndarray) -> np.ndarray:
         """True activation, (time, channel) float64 in [0, 1], channels as in the montage; t_s: (time,) seconds."""
-        return self.script.activation(t_s)[:, self._columns]
+        return self.performance.activation(t_s)[:, self._columns]
 
     def block(self, first_sample: int, count: int, out: np.ndarray | None = None) -> np.ndarray:
-        """Samples first_sample .. first_sample + count - 1; sample n is at n / rate_hz seconds of the script.
+        """Samples first_sample .. first_sample + count - 1; sample n is taken at `time_s(n)` of the performance.
 
         out: (count, channel) float32, C-contiguous, written and returned; allocated when absent.
-        Returns (count, channel) float32 microvolt.  Raises BadInput for negative numbers or an out that does not fit.
+        Returns (count, channel) float32 microvolt, as the amplifier takes them: also those that get lost afterwards
+        (`pieces`).  Raises BadInput for negative numbers or an out that does not fit.
         """
         if first_sample < 0 or count < 0:
             raise BadInput(f"synthetic EMG has no samples {first_sample} + {count}")
@@ -197,38 +188,141 @@ class SyntheticEmg:
             out = np.empty(shape, np.float32)
         elif out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous:
             raise BadInput(f"out must be contiguous float32 of shape {shape}, got {out.dtype} {out.shape}")
-        t_s = (first_sample + np.arange(count)) / self.rate_hz
-        strength = self.truth(t_s) * self._full_uv
-        _mix(strength, self._muscle, self._noise, *self._hum, first_sample, out)
+        _mix(first_sample, self._steps_per_sample, *self._signal, *self._electrics, out)
+        self._faults.apply(first_sample, self.amplifier.range_uv, out)
+        np.clip(out, -self.amplifier.range_uv, self.amplifier.range_uv, out=out)
         return out
 
+    def pieces(self, first_sample: int, count: int) -> Iterator[tuple[int, np.ndarray]]:
+        """What arrives of a block: (first sample, (samples, channel) float32) for each piece between the gaps."""
+        for piece in self._faults.arrived(first_sample, count):
+            yield piece.first, self.block(piece.first, piece.samples)
 
-def _band_limited(rng: np.random.Generator, length: int, channels: int, rate_hz: float) -> np.ndarray:
-    """Noise of 20-450 Hz that joins its own beginning. Returns (length, channel) float32, RMS 1."""
-    spectrum = np.fft.rfft(rng.standard_normal((length, channels)), axis=0)
-    frequency = np.fft.rfftfreq(length, 1.0 / rate_hz)[1:]
-    gain = 1.0 / np.sqrt((1.0 + (20.0 / frequency) ** 8) * (1.0 + (frequency / 450.0) ** 8))  # 4th-order edges
-    spectrum[0] = 0.0
-    spectrum[1:] *= gain[:, None]
-    noise = np.fft.irfft(spectrum, length, axis=0)
-    unit: np.ndarray = (noise / np.sqrt((noise**2).mean(axis=0))).astype(np.float32)
-    return unit
+    def _draw_tables(self, rng: np.random.Generator) -> None:
+        """Everything that the kernel reads; muscles in FRIDLUND order, channels in the montage's."""
+        amp, rate_hz, columns = self.amplifier, self.true_rate_hz, self._columns
+        median_hz = np.array([_MUSCLE[channel.muscle][1] for channel in FRIDLUND.channels])
+        drive = self.performance.drive
+        self._steps_per_sample = drive.rate_hz / rate_hz
+        self._signal = (
+            drive.activation,
+            drive.fatigue,
+            drive.lids,
+            self._full_uv.astype(np.float32),
+            motor_noise.interference(rng, _LENGTHS["strong"], median_hz, rate_hz),
+            motor_noise.interference(rng, _LENGTHS["strong_too"], median_hz, rate_hz),
+            motor_noise.interference(rng, _LENGTHS["tired"], median_hz * _FATIGUE_SLOWER, rate_hz),
+            motor_noise.few_units(rng, _LENGTHS["few"], median_hz, rate_hz),
+            self._crosstalk(),
+        )
+        every = len(FRIDLUND)  # drawn for all, so that a subset is these very columns
+        level = amp.offset_uv * rng.standard_normal(every)
+        level = level + amp.drift_uv * motor_noise.wandering(rng, _DRIFT_STEPS, every)
+        noise = amp.noise_uv * motor_noise.white(rng, _LENGTHS["noise"], every)
+        self._electrics = (
+            _blink_weights(self.montage),
+            np.ascontiguousarray(noise[:, columns], np.float32),
+            np.ascontiguousarray(_mains(rng, amp, rate_hz)[..., columns], np.float32),
+            amp.mains_hz / rate_hz,
+            np.ascontiguousarray(level[:, columns], np.float32),
+            _DRIFT_HZ / rate_hz,
+        )
+
+    def _crosstalk(self) -> np.ndarray:
+        """(22 muscles, channel) float32: how strongly each muscle's noise reaches each channel."""
+        sites = np.array([channel.site_xy for channel in FRIDLUND.channels])
+        here = np.array([channel.site_xy for channel in self.montage.channels])
+        distance = np.hypot(*(sites[:, None] - here[None]).transpose(2, 0, 1))
+        share = np.exp(-distance / self.amplifier.crosstalk_reach)
+        share[share < 0.01] = 0.0
+        return np.ascontiguousarray(share * self.electrode_gain, dtype=np.float32)
+
+
+def _full_uv(person: int) -> np.ndarray:
+    """(22,) float64: RMS at full activation of this person's muscles, microvolt."""
+    rng = np.random.default_rng([0xF011, person])
+    common = _PERSON_SD * rng.standard_normal()
+    own = {muscle: _MUSCLE_SD * rng.standard_normal() for muscle in _MUSCLE}
+    return np.array([_MUSCLE[c.muscle][0] * math.exp(common + own[c.muscle]) for c in FRIDLUND.channels])
+
+
+def _blink_weights(montage: Montage) -> np.ndarray:
+    """(channel,) float32: microvolt of a blink's slow potential."""
+    weights = np.zeros(len(montage), np.float32)
+    for column, channel in enumerate(montage.channels):
+        if channel.muscle in _FOREHEAD:
+            x, y = channel.site_xy
+            weights[column] = _BLINK_UV * math.exp(-math.hypot(abs(x) - _EYE_XY[0], y - _EYE_XY[1]) / _BLINK_REACH)
+    return weights
+
+
+def _mains(rng: np.random.Generator, amplifier: Amplifier, rate_hz: float) -> np.ndarray:
+    """(harmonic, 2, 22) float64: factors of cosine and sine, microvolt."""
+    share = np.array([1.0, 0.15, 0.3])  # 3rd harmonic above the 2nd, as from saturated iron
+    share[np.arange(1, 4) * amplifier.mains_hz >= rate_hz / 2] = 0.0
+    share *= math.sqrt(2.0) / np.sqrt((share**2).sum())  # the RMS of all together is 1
+    phase = rng.uniform(0, 2 * np.pi, (3, len(FRIDLUND)))
+    loud_uv = amplifier.mains_uv * np.exp(amplifier.mains_spread * rng.standard_normal(len(FRIDLUND)))
+    amplitude = share[:, None] * loud_uv
+    return np.stack([amplitude * np.cos(phase), amplitude * np.sin(phase)], axis=1)
 
 
 @numba.njit(cache=True, nogil=True)
 def _mix(
-    strength: np.ndarray,
-    muscle: np.ndarray,
+    first: int,
+    steps_per_sample: float,
+    activation: np.ndarray,
+    fatigue: np.ndarray,
+    lids: np.ndarray,
+    full_uv: np.ndarray,
+    strong: np.ndarray,
+    strong_too: np.ndarray,
+    tired: np.ndarray,
+    few: np.ndarray,
+    crosstalk: np.ndarray,
+    blink: np.ndarray,
     noise: np.ndarray,
-    hum_uv: float,
-    hum_cycles: float,
-    first_sample: int,
+    mains: np.ndarray,
+    mains_cycles: float,
+    drift: np.ndarray,
+    drift_steps: float,
     out: np.ndarray,
 ) -> None:
-    """strength, out: (time, channel); muscle, noise: tables (length, channel); hum_cycles: per sample."""
+    """activation, fatigue: (step, muscle); noise tables: (length, muscle or channel); out: (time, channel)."""
+    muscles, channels = activation.shape[1], out.shape[1]
+    one, half = np.float32(1.0), np.float32(math.sqrt(0.5))
+    loud = np.empty(muscles, np.float32)
     for t in range(out.shape[0]):
-        n = first_sample + t
-        i, j = n % muscle.shape[0], n % noise.shape[0]
-        hum = hum_uv * math.sin(2.0 * math.pi * ((n * hum_cycles) % 1.0))
-        for c in range(out.shape[1]):
-            out[t, c] = strength[t, c] * muscle[i, c] + noise[j, c] + hum
+        n = first + t
+        a, b, share = _between(n * steps_per_sample, activation.shape[0])
+        i, j, k, m = n % strong.shape[0], n % strong_too.shape[0], n % tired.shape[0], n % few.shape[0]
+        for c in range(muscles):
+            level = (one - share) * activation[a, c] + share * activation[b, c]
+            weary = (one - share) * fatigue[a, c] + share * fatigue[b, c]
+            many = level / (level + np.float32(_FEW_UNITS))
+            fresh = half * (strong[i, c] + strong_too[j, c])
+            crowd = math.sqrt(one - weary) * fresh + math.sqrt(weary) * tired[k, c]
+            wave = math.sqrt(many) * crowd + math.sqrt(one - many) * few[m, c]
+            loud[c] = full_uv[c] * level * (one + np.float32(_FATIGUE_LOUDER) * weary) * wave
+        da, db, dshare = _between(n * drift_steps, drift.shape[0])
+        lid = (one - share) * lids[a] + share * lids[b]
+        turn = 2.0 * math.pi * ((n * mains_cycles) % 1.0)
+        row = n % noise.shape[0]
+        for c in range(channels):
+            out[t, c] = noise[row, c] + lid * blink[c] + (one - dshare) * drift[da, c] + dshare * drift[db, c]
+        for h in range(mains.shape[0]):
+            cosine, sine = np.float32(math.cos((h + 1) * turn)), np.float32(math.sin((h + 1) * turn))
+            for c in range(channels):
+                out[t, c] += cosine * mains[h, 0, c] + sine * mains[h, 1, c]
+        for source in range(muscles):
+            for c in range(channels):
+                out[t, c] += loud[source] * crosstalk[source, c]
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _between(place: float, steps: int) -> tuple[int, int, np.float32]:
+    """Rows before and after a place in a circular table, and the share of the second."""
+    whole = math.floor(place)
+    before = int(whole) % steps
+    after = before + 1 if before + 1 < steps else 0
+    return before, after, np.float32(place - whole)

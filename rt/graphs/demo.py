@@ -47,7 +47,7 @@ def demo_calibration() -> Path:
     everything = Task("Maximum", tuple((muscle, 1.0, 1.0) for muscle, _, _ in FRIDLUND.pairs()), ())
     script = ActivationScript(tasks=(everything,))
     period = round(script.period_s * _RATE_HZ)
-    raw = SyntheticEmg(rate_hz=_RATE_HZ, seed=1, script=script).block(0, 3 * period)
+    raw = SyntheticEmg(rate_hz=_RATE_HZ, seed=1, performance=script).block(0, 3 * period)
     envelope = Envelope(settings).process(raw, _RATE_HZ)
     rest_mean, rest_sd = rest_statistics(envelope[round(0.5 * _RATE_HZ) : round((script.rest_s - 0.2) * _RATE_HZ)])
     repetitions = [envelope[i * period : (i + 1) * period] for i in range(3)]

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from engines.emg.simulator import ORIGIN, SyntheticEmg
+from engines.emg.simulator import ORIGIN, Amplifier, SyntheticEmg
 from engines.errors import EngineError
 from rt import clock
 from rt.errors import BadSettings
@@ -49,7 +49,7 @@ class SyntheticEmgSource(Source[SyntheticEmgSettings]):
         """Make the noise and compile. Raises BadSettings when rate or mains do not fit."""
         s = self.settings
         try:
-            self._person = SyntheticEmg(rate_hz=s.rate_hz, seed=s.seed, mains_hz=s.mains_hz)
+            self._person = SyntheticEmg(rate_hz=s.rate_hz, seed=s.seed, amplifier=Amplifier(mains_hz=s.mains_hz))
         except EngineError as error:
             raise BadSettings(str(error)) from error
         self._person.block(0, 1)
