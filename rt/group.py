@@ -118,11 +118,15 @@ class Group:
         return silent_s > _HANG_MOST_S or silent_s - (waited_s - self._waited_s) > HANG_S
 
     def _waited_for_a_core_s(self) -> float:
-        """How long the work loop has been ready to run without running, so far; 0 where the kernel does not say."""
+        """How long its threads have been ready to run without running, so far; 0 where the kernel does not say.
+
+        All of them: the work loop may wait for a thread of a library, which waits for a core.
+        """
+        threads = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
         try:
-            return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) * 1e-9
+            return sum(int(thread.read_text().split()[1]) for thread in threads) * 1e-9
         except (OSError, IndexError, ValueError):
-            return 0.0
+            return self._waited_s or 0.0  # a thread that ended while it was looked at
 
     def _schedule(self, what: str) -> str:
         now = clock.now()
