@@ -83,13 +83,20 @@ class Anatomy:
         return np.stack([-self._delta(f"eyeBlink_{_LETTER[side]}")[:NARROW, 1] for side in SIDES]).astype(np.float32)
 
     @cached_property
-    def eye_rings(self) -> tuple[Indices, Indices]:
-        """For left and right: vertices of the border where the lids' skin ends, behind their visible edges."""
+    def rings(self) -> tuple[Indices, Indices, Indices]:
+        """Left eye, right eye, mouth: vertices of the border where the skin ends, counter-clockwise for the viewer."""
         centres = [self.model.neutral[slice(*self.model.regions[f"eyeball_{side}"])].mean(0) for side in SIDES]
+        centres.append(self.model.neutral[list(LANDMARKS_68[60:])].mean(0))
         rings = _open_rings(_edges(self.skin))
         middles = np.stack([self.model.neutral[ring].mean(0) for ring in rings])
-        left, right = (rings[int(np.argmin(np.linalg.norm(middles - centre, axis=1)))] for centre in centres)
-        return left, right
+        nearest = [rings[int(np.argmin(np.linalg.norm(middles - centre, axis=1)))] for centre in centres]
+        left, right, mouth = (_around(self.model.neutral, ring) for ring in nearest)
+        return left, right, mouth
+
+    @property
+    def eye_rings(self) -> tuple[Indices, Indices]:
+        """The eyes' of `rings`."""
+        return self.rings[:2]
 
     @cached_property
     def margins(self) -> tuple[tuple[Indices, Indices], ...]:
@@ -128,6 +135,31 @@ class Anatomy:
             found[side] = np.maximum(found[side], _LASH_SHARE * self._lash_zone(side))
         return found
 
+    @cached_property
+    def falling(self) -> tuple[tuple[Indices, Floats], ...]:
+        """For left and right: vertices of the upper lid, and how far each goes along with the lid's edge, 0..1."""
+        found = []
+        for side in range(2):
+            upper, _ = self.margins[side]
+            vertex = np.flatnonzero(self.lid[side] > 0.01)
+            x = self.model.neutral[vertex, 0]
+            at_edge = np.interp(x, self.model.neutral[upper, 0], self.lid[side][upper])
+            share = np.clip(self.lid[side][vertex] / np.maximum(at_edge, 0.05), 0, 1)
+            found.append((vertex.astype(np.int32), share.astype(np.float32)))
+        return tuple(found)
+
+    @cached_property
+    def teeth(self) -> list[Indices]:
+        """The vertices of each tooth."""
+        first, last = self.model.regions["teeth"]
+        own = (
+            self.model.triangles[(self.model.triangles >= first).all(1) & (self.model.triangles < last).all(1)] - first
+        )
+        pairs = _edges(own)
+        graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (last - first, last - first))
+        count, label = connected_components(graph, directed=False)
+        return [np.flatnonzero(label == tooth).astype(np.int32) + first for tooth in range(count)]
+
     def _lash_zone(self, side: int) -> Floats:
         """Skin right under the lower lid's edge, over which shut lashes hang."""
         points, (_, lower) = self.model.neutral[:NARROW], self.margins[side]
@@ -158,9 +190,7 @@ class Anatomy:
         near = np.abs(points[:NARROW, :2] - middle[:2]) < _EYE_CM
         near = near.all(1) & (points[:NARROW, 2] > middle[2] - 4)
         skin = self.skin_numbers(near)
-        order = ring[np.argsort(np.arctan2(points[ring, 1] - middle[1], points[ring, 0] - middle[0]))]
-        hub = np.full(len(ring) - 2, order[0])
-        cap = np.stack([hub, order[1:-1], order[2:]], 1)
+        cap = np.stack([np.full(len(ring) - 2, ring[0]), ring[1:-1], ring[2:]], 1)
         return _detail(self.skin, skin, cap)
 
     @cached_property
@@ -204,20 +234,23 @@ class Detail:
     """A part of the face that is drawn finely: skin first, then what lies behind its opening.
 
     vertices: (n,) int32 of the model.  local: (F, 3) int32, triangles over those.  whole: (F, 3) int32, the same over
-    the model's vertices.  skin: how many of the triangles, from the first on, are skin.
+    the model's vertices.  skin: how many of the triangles, from the first on, are skin.  behind: (m,) int32, which
+    of `vertices` lie behind the opening and belong to no skin.
     """
 
     vertices: Indices
     local: Indices
     whole: Indices
     skin: int
+    behind: Indices
 
 
 def _detail(skin: Indices, chosen: Indices, behind: Indices) -> Detail:
     whole = np.ascontiguousarray(np.concatenate([skin[chosen], behind]), np.int32)
     vertices, local = np.unique(whole, return_inverse=True)
     local = local.reshape(whole.shape)
-    return Detail(vertices.astype(np.int32), np.ascontiguousarray(local, np.int32), whole, len(chosen))
+    hidden = np.flatnonzero(vertices >= NARROW).astype(np.int32)
+    return Detail(vertices.astype(np.int32), np.ascontiguousarray(local, np.int32), whole, len(chosen), hidden)
 
 
 _KNOWN: dict[int, Anatomy] = {}
@@ -234,6 +267,11 @@ def anatomy_of(model: FaceModel) -> Anatomy:
 def _by_x(points: Floats, vertices: list[int]) -> Indices:
     unique = np.unique(np.array(vertices, np.int32))
     return np.ascontiguousarray(unique[np.argsort(points[unique, 0])])
+
+
+def _around(points: Floats, ring: Indices) -> Indices:
+    middle = points[ring].mean(0)
+    return ring[np.argsort(np.arctan2(points[ring, 1] - middle[1], points[ring, 0] - middle[0]))]
 
 
 def _edges(triangles: Indices) -> Indices:

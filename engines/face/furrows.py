@@ -72,6 +72,15 @@ class _Pencil:
                 layer, points + sign * across * 1.7 * wide_cm * self._scale, 0.33 * deep * taper, 1.3 * wide_cm
             )
 
+    def fold(self, layer: int, line: Doubles, deep: float, wide_cm: float, outwards: Doubles) -> None:
+        """A soft step: shade under a cushion of skin that lies on the line's outer side."""
+        t = np.linspace(0, len(line) - 1, 60)
+        points = np.stack([_smooth(line[:, axis], t) for axis in (0, 1)], 1)
+        taper = np.sin(np.pi * np.linspace(0.04, 0.96, 60)) ** 0.8
+        self._stroke(layer, points, -deep * taper, wide_cm)
+        self._stroke(layer, points, -0.6 * deep * taper, 0.4 * wide_cm)
+        self._stroke(layer, points + outwards * wide_cm * self._scale, 0.30 * deep * taper, 1.3 * wide_cm)
+
     def _stroke(self, layer: int, points: Doubles, value: Doubles, wide_cm: float) -> None:
         sigma = max(wide_cm * self._scale * _FINE / 2, 0.8)
         low = np.floor(points.min(0) * _FINE - 4 * sigma).astype(int)
@@ -104,10 +113,10 @@ def _forehead(pencil: _Pencil, marks: Doubles, scale: float) -> None:
 def _folds(pencil: _Pencil, marks: Doubles, scale: float) -> None:
     """From the nose's wing around the mouth's corner."""
     for wing, corner, sign in ((35, 54, 1), (31, 48, -1)):
-        start = marks[wing] + np.array([sign * 0.75, -0.45]) * scale
-        bend = marks[corner] + np.array([sign * 0.85, -1.15]) * scale
-        end = marks[corner] + np.array([sign * 0.95, 0.35]) * scale
-        pencil.groove(0, np.stack([start, (start + bend) / 2 + [sign * 0.1 * scale, 0], bend, end]), 0.34, 0.17, 0.03)
+        start = marks[wing] + np.array([sign * 0.75, -0.30]) * scale
+        end = marks[corner] + np.array([sign * 0.70, 0.25]) * scale
+        bend = 0.45 * start + 0.55 * end + np.array([sign * 0.22, -0.05]) * scale
+        pencil.fold(0, np.stack([start, bend, end]), 0.26, 0.34, np.array([sign * 0.85, -0.5]))
 
 
 def _crows(pencil: _Pencil, marks: Doubles, scale: float) -> None:

@@ -7,20 +7,24 @@ painted: skin that goes on smoothly from the skin around the eye, a fold, a roun
 from __future__ import annotations
 
 import cv2
+import numba
 import numpy as np
 import numpy.typing as npt
 
 from engines.face.anatomy import Anatomy
-from engines.face.arrays import Floats, Picture
+from engines.face.arrays import Floats, Indices, Picture
 from engines.face.raster import Raster
 
 Doubles = npt.NDArray[np.float64]
 
 FINE = 4  # painting is done so much larger
 _ROOM_CM = (2.1, 1.5)  # half width and half height of what is painted, from the eye's middle
-_OVERLAP_CM = 0.03  # how far a shut upper lid goes past the lower one's edge
+OVERLAP_CM = 0.03  # how far a shut upper lid goes past the lower one's edge
 _FACTORS = (0.35, 2.6)  # the model's own lid movement, at least and at most times this
-_FREE = 0.22  # shares of the way to the lid's edge above which skin is the photo's
+_BESIDE_CM = 0.30  # beyond the corners, where lashes and shadow of the open eye lie
+_LONG_LASH_CM = 1.3  # above the shut lid's edge: how far up open lashes may lie
+_STROKE_GREY = 7.0
+_FREE = 0.12  # of a full fall: skin that goes down further is painted
 
 
 def lid_factor(anatomy: Anatomy, side: int, neutral: Floats) -> Floats:
@@ -30,12 +34,48 @@ def lid_factor(anatomy: Anatomy, side: int, neutral: Floats) -> Floats:
     x = neutral[upper, 0]
     gap = neutral[upper, 1] - np.interp(x, neutral[lower, 0], neutral[lower, 1])
     own = drop[upper] - np.interp(x, neutral[lower, 0], drop[lower])
-    wanted = np.clip((gap + _OVERLAP_CM) / np.maximum(own, 0.05), *_FACTORS)
+    wanted = np.clip((gap + OVERLAP_CM) / np.maximum(own, 0.05), *_FACTORS)
     wanted = np.convolve(np.pad(wanted, 2, mode="edge"), [0.1, 0.2, 0.4, 0.2, 0.1], mode="valid")
     factor = np.ones(len(neutral), np.float32)
     falls = np.flatnonzero(drop > 0)
     factor[falls] = np.interp(neutral[falls, 0], x, wanted)
     return factor
+
+
+@numba.njit(cache=True, nogil=True)
+def meet_lids(
+    vertices: Floats,
+    upper: Indices,
+    lower: Indices,
+    falls: Indices,
+    share: Floats,
+    at_edge: Floats,
+    overlap: np.float32,
+) -> None:
+    """Lift an upper lid that has passed the lower one's edge back onto it, with the skin that hangs on it.
+
+    A lid falls by its own weight, but cheek and squint push the lower lid up: shut lids must still only touch.
+    vertices: (V, 3) cm, changed.  upper, lower: the lids' edges, ordered by x.  falls: (n,) vertices of the upper lid,
+    share: (n,) how far they go along.  at_edge: (len(upper),) room to work in.
+    """
+    for k in range(upper.shape[0]):
+        x, y = vertices[upper[k], 0], vertices[upper[k], 1]
+        j = 1
+        while j < lower.shape[0] - 1 and vertices[lower[j], 0] < x:
+            j += 1
+        x0, x1 = vertices[lower[j - 1], 0], vertices[lower[j], 0]
+        f = min(max((x - x0) / max(x1 - x0, np.float32(1e-4)), np.float32(0)), np.float32(1))
+        y_low = vertices[lower[j - 1], 1] + f * (vertices[lower[j], 1] - vertices[lower[j - 1], 1])
+        at_edge[k] = max(y_low - overlap - y, np.float32(0))
+    for n in range(falls.shape[0]):
+        v = falls[n]
+        x = vertices[v, 0]
+        j = 1
+        while j < upper.shape[0] - 1 and vertices[upper[j], 0] < x:
+            j += 1
+        x0, x1 = vertices[upper[j - 1], 0], vertices[upper[j], 0]
+        f = min(max((x - x0) / max(x1 - x0, np.float32(1e-4)), np.float32(0)), np.float32(1))
+        vertices[v, 1] += share[n] * (at_edge[j - 1] + f * (at_edge[j] - at_edge[j - 1]))
 
 
 def paint_shut(
@@ -66,12 +106,11 @@ def paint_shut(
     y = np.arange(height * FINE, dtype=np.float32)[:, None]
     below = (y - edge_y) / (FINE * scale)  # cm under the lid's edge
     within = np.isfinite(edge_y)
+    lid = np.where(seen, found[:, :, 2], 0)
     hidden = (
-        ((share > _FREE) | ~seen | (np.abs(below) < 0.10))
-        & (below < 0.14)
-        & within
-        & ((found[:, :, 2] > 0.02) | (below > -0.12))
+        ((lid > _FREE) | ~seen | (np.abs(below) < 0.10)) & (below < 0.14) & within & ((lid > 0.02) | (below > -0.12))
     )
+    hidden |= _upright_strokes(base) & (below < 0) & (below > -_LONG_LASH_CM) & within & (lid > 0.005)
     skin = _membrane(base, hidden)
     rng = np.random.default_rng((seed, side))
     skin *= _relief(share, below, within, rng)[:, :, None]
@@ -97,11 +136,20 @@ def _edge(fine: Floats, anatomy: Anatomy, side: int, width: int) -> tuple[Floats
     x = np.arange(width, dtype=np.float32)
     order = np.argsort(fine[upper, 0])
     xs = fine[upper[order], 0]
-    edge = np.interp(x, xs, fine[upper[order], 1], left=np.nan, right=np.nan)
+    beside = _BESIDE_CM * float(xs[-1] - xs[0]) / 2.4  # an eye's opening is about 2.4 cm wide
+    edge = np.where((x > xs[0] - beside) & (x < xs[-1] + beside), 0.0, np.nan)
     smooth = np.interp(x, xs, np.convolve(np.pad(fine[upper[order], 1], 1, mode="edge"), [0.25, 0.5, 0.25], "valid"))
     edge = np.where(np.isnan(edge), np.nan, smooth)
     reach = np.interp(x, xs, anatomy.lid[side][upper[order]])
     return edge.astype(np.float32), reach.astype(np.float32)
+
+
+def _upright_strokes(base: Floats) -> npt.NDArray[np.bool_]:
+    """Thin dark strokes that stand rather than lie: lashes over the lid, not its fold."""
+    grey = base.mean(2)
+    across = cv2.getStructuringElement(cv2.MORPH_RECT, (4 * FINE + 1, 1))
+    thin = cv2.morphologyEx(grey, cv2.MORPH_BLACKHAT, across)
+    return cv2.dilate((thin > _STROKE_GREY).astype(np.uint8), np.ones((FINE, FINE), np.uint8)) > 0
 
 
 def _membrane(base: Floats, hidden: npt.NDArray[np.bool_]) -> Floats:
@@ -130,13 +178,19 @@ def _relief(
     share: npt.NDArray[np.floating], below: Floats, within: npt.NDArray[np.bool_], rng: np.random.Generator
 ) -> Floats:
     """Brightness of the lid: the fold's shadow, the eyeball's rounding, darker to the lashes; a little grain."""
-    fold = 1 - 0.16 * np.exp(-(((share - 0.20) / 0.10) ** 2))
+    fold = 1 - 0.05 * np.exp(-(((share - 0.20) / 0.10) ** 2))
     round_ = 1 + 0.06 * np.exp(-(((share - 0.55) / 0.2) ** 2))
     edge = 1 - 0.16 * np.clip((share - 0.75) / 0.25, 0, 1) ** 2
     under = np.where(within & (below > 0), 1 - 0.12 * np.exp(-((np.maximum(below, 0) / 0.08) ** 2)), 1)
     grain = cv2.GaussianBlur(rng.normal(0, 1, share.shape).astype(np.float32), (0, 0), 0.35 * FINE)
     lid = np.clip(share / 0.3, 0, 1)
-    return np.asarray(np.where(share > 0, fold * round_ * edge, 1) * under * (1 + 0.022 * grain * lid), np.float32)
+    inside = np.flatnonzero(within)
+    x = np.arange(share.shape[1])
+    ends = np.minimum(x - inside[0], inside[-1] - x) / max(inside[-1] - inside[0], 1) if len(inside) else x * 0.0
+    taper = np.clip((ends - 0.12) / 0.18, 0, 1)
+    return np.asarray(
+        (1 + taper * (np.where(share > 0, fold * round_ * edge, 1) - 1)) * under * (1 + 0.022 * grain * lid), np.float32
+    )
 
 
 def _lashes(edge_y: Floats, upper: Floats, scale: float, shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
@@ -148,8 +202,8 @@ def _lashes(edge_y: Floats, upper: Floats, scale: float, shape: tuple[int, ...],
     t = (x - x[0]) / max(x[-1] - x[0], 1)
     taper = np.clip(np.minimum(t, 1 - t) / 0.12, 0, 1)
     rows = np.arange(shape[0], dtype=np.float32)[:, None]
-    thick = 0.045 * scale
-    cover[:, x] = 0.78 * taper * np.exp(-(((rows - edge_y[x] + 0.01 * scale) / thick) ** 2))
+    thick = 0.055 * scale
+    cover[:, x] = 0.9 * taper * np.exp(-(((rows - edge_y[x] + 0.025 * scale) / thick) ** 2))
     middle = (x[0] + x[-1]) / 2
     for start in np.arange(x[0], x[-1], 0.055 * scale):
         start = int(np.clip(start + rng.normal(0, 0.02 * scale), x[0], x[-1]))

@@ -17,13 +17,13 @@ from engines.face.mesh import FaceModel
 from engines.face.normals import vertex_normals
 
 # BGR under full light, for a photo whose skin is as bright as the London ones
-_TEETH = (186.0, 212.0, 226.0)
+_TEETH = (226.0, 242.0, 250.0)
 _GUMS = (120.0, 118.0, 190.0)
 _TONGUE = (112.0, 112.0, 188.0)
 _SOCKET = (52.0, 48.0, 98.0)
 _LAMP = (0.0, 0.45, 0.9)
-_DEEP_CM = 3.2  # behind the front teeth where all is dark
-_DARKEST = 0.10
+_DEEP_CM = 4.5  # behind the front teeth where all is dark
+_DARKEST = 0.12
 
 
 @dataclass(frozen=True)
@@ -34,20 +34,25 @@ class Mouth:
     colour: Floats
 
 
-def bake_mouth(model: FaceModel, neutral: Floats, brightness: float) -> Mouth:
-    """Colour a person's mouth.  brightness: of teeth, 0.6..1.1 (the photo's exposure)."""
+def bake_mouth(model: FaceModel, teeth_of: list[Indices], neutral: Floats, brightness: float) -> Mouth:
+    """Colour a person's mouth.  teeth_of: vertices of each tooth.  brightness: of teeth, 0.6..1.1 (the photo's
+    exposure)."""
     first, last = model.regions["mouth_socket"][0], model.regions["teeth"][1]
     normals = vertex_normals(np.ascontiguousarray(neutral, np.float32), model.triangles)[first:last]
     points = neutral[first:last].astype(np.float64)
     teeth = np.arange(first, last) >= model.regions["teeth"][0]
     gums = (np.arange(first, last) >= model.regions["gums_and_tongue"][0]) & ~teeth
     lamp = np.array(_LAMP) / np.linalg.norm(_LAMP)
-    light = 0.55 + 0.45 * np.clip((normals @ lamp + 0.2) / 1.2, 0, 1)
+    light = 0.62 + 0.38 * np.clip((normals @ lamp + 0.2) / 1.2, 0, 1)
     colour = np.tile(_SOCKET, (last - first, 1))
     colour[gums] = _GUMS
     tongue = gums & _tongue(model, neutral, first, last)
     colour[tongue] = _TONGUE
     colour[teeth] = _tooth_colours(points[teeth])
+    for tooth in teeth_of:  # darker where neighbours touch
+        x = neutral[tooth, 0]
+        away = np.abs(x - x.mean()) / max(float(np.ptp(x)) / 2, 1e-3)
+        colour[tooth - first] *= (1 - 0.30 * away**4)[:, None]
     front = float(points[teeth, 2].max())
     deep = np.clip((front - points[:, 2]) / _DEEP_CM, 0, 1)
     dark = 1 - (1 - _DARKEST) * deep**0.8
@@ -70,7 +75,7 @@ def _tooth_colours(points: np.ndarray) -> np.ndarray:
     middle = float(np.median(points[:, 1]))
     from_edge = np.clip(np.abs(points[:, 1] - middle) / 1.1, 0, 1)
     colour = np.tile(np.array(_TEETH), (len(points), 1))
-    colour *= 1 - np.outer(from_edge**1.5, [0.30, 0.20, 0.14])
+    colour *= 1 - np.outer(from_edge**1.5, [0.17, 0.12, 0.08])
     colour *= np.where(upper, 1.0, 0.9)[:, None]
     side = np.clip(np.abs(points[:, 0]) / 2.6, 0, 1)
     return np.asarray(colour * (1 - 0.35 * side**1.5)[:, None])
@@ -82,12 +87,22 @@ def blur_opening(opening: Picture, size: int, out: Picture) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def mark_opening(triangle: Indices, first: int, last: int, box: tuple[int, int, int, int], opening: Picture) -> int:
-    """opening = 255 where a triangle first..last - 1 is seen, else 0.  Returns how many pixels."""
+def mark_opening(
+    triangle: Indices,
+    first: int,
+    last: int,
+    box: tuple[int, int, int, int],
+    lips: tuple[int, int, int, int],
+    opening: Picture,
+) -> int:
+    """opening = 255 where a triangle first..last - 1 is seen between the lips, else 0.  Returns how many pixels.
+
+    lips: rows from, to, columns from, to of what may be opening: elsewhere the mouth's inside has come through a cheek.
+    """
     count = 0
     for y in range(box[0], box[1]):
         for x in range(box[2], box[3]):
-            inside = first <= triangle[y, x] < last
+            inside = first <= triangle[y, x] < last and lips[0] <= y < lips[1] and lips[2] <= x < lips[3]
             opening[y, x] = 255 if inside else 0
             count += inside
     return count
@@ -98,12 +113,13 @@ def paint_mouth(
     triangle: Indices,
     barycentric: Floats,
     first: int,
-    last: int,
+    opening: Picture,
     box: tuple[int, int, int, int],
     triangles: Indices,
     vertex: int,
     colour: Floats,
     light: Picture,
+    gap: Picture,
     shift: int,
     gain: np.float32,
     out: Picture,
@@ -111,21 +127,21 @@ def paint_mouth(
 ) -> None:
     """Draw the mouth's inside.
 
-    triangles: (F, 3) of the mouth, drawn as first..last - 1; colour[triangles - vertex] is theirs.  light: the
-    smoothed opening.  shift: fine px, how far above a pixel the light is read (it comes from above: the upper lip
-    throws the longer shadow).
+    triangles: (F, 3) of the mouth, drawn from `first` on and seen where opening is not 0; colour[triangles - vertex]
+    is theirs.  light: the smoothed opening.  shift: fine px, how far above a pixel the light is read (it comes from above: the upper lip
+    throws the longer shadow).  gap: the opening, smoothed a little: lips that hardly part show a soft line.
     """
     for y in range(box[0], box[1]):
         for x in range(box[2], box[3]):
             t = triangle[y, x] - first
-            if t < 0 or t >= last - first:
+            if opening[y, x] == 0:
                 continue
             a, b, c = triangles[t, 0] - vertex, triangles[t, 1] - vertex, triangles[t, 2] - vertex
             fa, fb, fc = barycentric[y, x, 0], barycentric[y, x, 1], barycentric[y, x, 2]
             seen = np.float32(light[max(y - shift, box[0]), x]) * np.float32(1 / 255)
-            seen = min(seen * np.float32(1.35), np.float32(1))
-            open_ = gain * (np.float32(0.16) + np.float32(0.84) * seen * seen * (3 - 2 * seen))
+            seen = min(seen * np.float32(1.7), np.float32(1))
+            open_ = gain * (np.float32(0.34) + np.float32(0.66) * seen * seen * (3 - 2 * seen))
             for k in range(3):
                 value = (fa * colour[a, k] + fb * colour[b, k] + fc * colour[c, k]) * open_
                 out[y, x, k] = np.uint8(min(value + np.float32(0.5), np.float32(255)))
-            cover[y, x] = 255
+            cover[y, x] = min(gap[y, x] * 5 // 4, 255)

@@ -20,7 +20,7 @@ from engines.face.anatomy import NARROW, SIDES, Anatomy, anatomy_of
 from engines.face.arrays import Floats, Picture
 from engines.face.camera import Camera
 from engines.face.eyes import Eye, look_at_eye
-from engines.face.fit import fit
+from engines.face.fit import NEUTRAL, fit
 from engines.face.furrows import draw_furrows
 from engines.face.lids import lid_factor, paint_shut
 from engines.face.mesh import LANDMARKS_68, FaceModel
@@ -38,6 +38,7 @@ _FADE_CM = 0.9  # the skin's mesh fades into the photo over this at its border
 _TURNED = (0.12, 0.34)  # and where it faced so far away in the photo (z of its normal)
 _HEAD_MIDDLE = (0.0, 1.0, 1.0)  # cm in the model
 _NECK = (0.0, -7.0, -1.0)
+_TOOTH_GROWS = np.array([1.06, 1.0, 1.0], np.float32)
 _LETTER = {"left": "L", "right": "R"}
 
 
@@ -87,12 +88,12 @@ class Person:
         if not np.isfinite(points).all() or (low < 0).any() or (high > [photo.shape[1] - 1, photo.shape[0] - 1]).any():
             raise BadInput("the face is cut off by the photo's border: take one that shows the whole face")
         try:
-            found = fit(model, points, photo.shape[:2])
+            found = fit(model, points, (photo.shape[0], photo.shape[1]), NEUTRAL)
         except FaceLost as error:
             raise BadInput(f"no face can be fitted to the photo ({error}): take one from the front") from error
         anatomy = anatomy_of(model)
         rough = model.vertices(found.identity, found.expression)
-        neutral = bend_to_landmarks(anatomy, rough, found.camera, points)
+        neutral = bend_to_landmarks(anatomy, _set_teeth(anatomy, rough), found.camera, points)
         return dress(anatomy, neutral, found.camera, photo, points, seed, found.rms_px)
 
     @classmethod
@@ -184,12 +185,21 @@ def dress(
         delta=delta,
         lit=lit,
         eyes=_eyes(anatomy, projected, photo, landmarks_px),
-        mouth=bake_mouth(anatomy.model, neutral, _tooth_brightness(photo, projected)),
+        mouth=bake_mouth(anatomy.model, anatomy.teeth, neutral, _tooth_brightness(photo, projected)),
         attachment=attach_landmarks(anatomy, neutral, camera, landmarks_px),
         surroundings=around,
         rms_px=rms_px,
         seed=seed,
     )
+
+
+def _set_teeth(anatomy: Anatomy, neutral: Floats) -> Floats:
+    """Close the model's gaps between teeth: at this size they draw as black bars."""
+    moved = neutral.copy()
+    for tooth in anatomy.teeth:
+        middle = moved[tooth].mean(0)
+        moved[tooth] = middle + (moved[tooth] - middle) * _TOOTH_GROWS
+    return moved
 
 
 def _blinks(anatomy: Anatomy, neutral: Floats, camera: Camera) -> tuple[Floats, tuple[Floats, Floats]]:

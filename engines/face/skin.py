@@ -34,14 +34,13 @@ def paint_skin(
     furrows: Picture,
     out: Picture,
     cover: Picture,
-    blend: bool,
 ) -> None:
     """Draw the skin seen by a raster.
 
     triangle, barycentric: of the raster; indices at and beyond len(triangles) are not skin.  box: rows from, to,
     columns from, to.  fixed: (V, FIXED), moving: (V, MOVING).  photo, shut: (H, W, 3).  furrows: (H, W, 2).
-    out: picture of the raster's size.  cover: (h, w), 255 x how far the skin hides what is behind.
-    blend: mix with what out holds (by alpha); without it, out gets the skin's plain colour.
+    out: picture of the raster's size; it gets the skin's plain colour.  cover: (h, w), 255 x how far the skin hides what
+    is behind.
     """
     height, width = photo.shape[:2]
     right, bottom = np.float32(width - 1.001), np.float32(height - 1.001)
@@ -88,10 +87,26 @@ def paint_skin(
                     lower = (1 - su) * shut[q + 1, p, k] + su * shut[q + 1, p + 1, k]
                     value += lid * ((1 - sv) * upper + sv * lower - value)
                 value *= gain
-                if blend:
-                    value = out[y, x, k] + alpha * (value - out[y, x, k])
                 out[y, x, k] = np.uint8(min(value + np.float32(0.5), np.float32(255)))
             cover[y, x] = np.uint8(alpha * 255)
+
+
+@numba.njit(cache=True, nogil=True)
+def lay_over(skin: Picture, cover: Picture, soft: Picture, picture: Picture) -> None:
+    """Mix the skin into the picture.  soft: the cover, blurred; so the skin's outline fades in over a few pixels.
+
+    cover becomes what was really mixed in.
+    """
+    for y in range(picture.shape[0]):
+        for x in range(picture.shape[1]):
+            share = int(cover[y, x])
+            if share == 0:
+                continue
+            share = min(share, max(2 * int(soft[y, x]) - 255, 0))
+            cover[y, x] = share
+            for k in range(3):
+                value = skin[y, x, k] * share + picture[y, x, k] * (255 - share)
+                picture[y, x, k] = (value + 127) // 255
 
 
 @numba.njit(cache=True, nogil=True)

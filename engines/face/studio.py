@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -21,6 +22,7 @@ from engines.face.anatomy import NARROW, SIDES, Detail
 from engines.face.arrays import Floats, Picture, check_out, frozen
 from engines.face.blendshapes import BLENDSHAPE_INDEX, BLENDSHAPES
 from engines.face.furrow_windows import GROUPS, RAISING
+from engines.face.lids import OVERLAP_CM, meet_lids
 from engines.face.light import STUDIO_LIGHT, Light
 from engines.face.mesh import expression_from_arkit52
 from engines.face.movement import move
@@ -35,6 +37,8 @@ _SCALE = 0.030  # px per cm and px of the picture's height: a head fills three q
 _MIDDLE_UP = 0.50  # share of the height where the head's middle is
 _EYE_BOX, _MOUTH_BOX = (0.26, 0.26), (0.56, 0.42)  # rooms for details, shares of height and width
 _SHUT_FROM, _SHUT_TO = 0.10, 0.45  # of a closing lid, over which the painted one takes over
+_GAP_CM = 0.14  # lips that are less apart show a soft line, not a hole
+_BACK_CM = 0.35  # the mouth's inside is drawn so much deeper, lest it comes through a cheek
 _LASHES_FROM, _LASHES_TO = 0.70, 0.95
 
 
@@ -68,6 +72,7 @@ class _Fine:
     cover: Picture
     opening: Picture
     light: Picture
+    gap: Picture
     points: Floats = field(default_factory=lambda: np.zeros((0, 3), np.float32))
 
     @classmethod
@@ -75,7 +80,7 @@ class _Fine:
         def plane() -> Picture:
             return np.zeros((height, width), np.uint8)
 
-        return cls(Raster(height, width), np.zeros((height, width, 3), np.uint8), plane(), plane(), plane())
+        return cls(Raster(height, width), np.zeros((height, width, 3), np.uint8), plane(), plane(), plane(), plane())
 
 
 class Studio:
@@ -87,7 +92,8 @@ class Studio:
             raise BadInput(f"a synthetic picture must be 64..4096 px high and wide, found {height} x {width}")
         self.height, self.width = height, width
         self._raster = Raster(height, width)
-        self._cover = np.zeros((height, width), np.uint8)
+        self._cover, self._soft = (np.zeros((height, width), np.uint8) for _ in range(2))
+        self._face = np.zeros((height, width, 3), np.uint8)
         lattice = (-(-height // around.LATTICE_PX) + 1, -(-width // around.LATTICE_PX) + 1, 3)
         self._lattice = np.zeros(lattice, np.float32)
         sizes = [
@@ -101,6 +107,7 @@ class Studio:
         self._activation = np.zeros(len(GROUPS), np.float32)
         self._landmarks = np.zeros((478, 2), np.float32)
         self._expression = np.zeros(len(BLENDSHAPES), np.float32)
+        self._lid_room = np.zeros(64, np.float32)
         self._gaze = np.zeros((2, 2), np.float32)
         self._sized_for = (0, 0, 0, 0)
 
@@ -153,10 +160,12 @@ class Studio:
 
     def _pose(self, person: Person, pose: HeadPose) -> None:
         """Vertices, where they come to lie, and the matrices between photo and picture."""
-        values = self._expression
-        weights = expression_from_arkit52(_within_lids(values))
+        weights = expression_from_arkit52(self._expression)
         move(*person.anatomy.movement_rows, person.delta, weights, self._movement)
         np.add(person.neutral, self._movement, out=self._vertices)
+        for (upper, lower), (vertex, share) in zip(person.anatomy.margins, person.anatomy.falling, strict=True):
+            meet_lids(self._vertices, upper, lower, vertex, share, self._lid_room, np.float32(OVERLAP_CM))
+        np.subtract(self._vertices, person.neutral, out=self._movement)
         camera = person.camera
         self._turn = pose.turn_px(person.pivot_px, camera.scale)
         self._out_from_photo, self._photo_from_out = self._framing(person, pose)
@@ -216,7 +225,9 @@ class Studio:
         self._raster.draw(self._projected[:NARROW], anatomy.skin)
         self._cover[:] = 0
         box = (0, self.height, 0, self.width)
-        self._paint_skin(person, self._raster, anatomy.skin, box, out, self._cover, True)
+        self._paint_skin(person, self._raster, anatomy.skin, box, self._face, self._cover)
+        cv2.blur(self._cover, (5, 5), dst=self._soft)
+        skins.lay_over(self._face, self._cover, self._soft, out)
 
     def _paint_skin(
         self,
@@ -226,15 +237,14 @@ class Studio:
         box: tuple[int, int, int, int],
         out: Picture,
         cover: Picture,
-        blend: bool,
     ) -> None:
         skins.paint_skin(
             *(raster.triangle, raster.barycentric, box, triangles, person.fixed, self._moving),
-            *(person.photo, person.shut, person.furrows, out, cover, blend),
+            *(person.photo, person.shut, person.furrows, out, cover),
         )
 
     def _close_up(
-        self, detail: Detail, fine: _Fine, opening: npt.NDArray[np.int32]
+        self, detail: Detail, fine: _Fine, opening: npt.NDArray[np.int32], scale: float
     ) -> tuple[int, int, int, int] | None:
         """Draw a detail's mesh finely; returns (top, left, rows, columns) in the picture, None when it is outside.
 
@@ -253,6 +263,7 @@ class Studio:
         np.take(self._projected, detail.vertices, axis=0, out=fine.points, mode="clip")
         fine.points[:, 0] = (fine.points[:, 0] - np.float32(left)) * 2 + 0.5
         fine.points[:, 1] = (fine.points[:, 1] - np.float32(top)) * 2 + 0.5
+        fine.points[detail.behind, 2] -= np.float32(_BACK_CM) * self._out_from_photo[0, 0] * scale
         fine.raster.clear()
         fine.raster.draw(fine.points, detail.local)
         fine.cover[: 2 * rows, : 2 * columns] = 0
@@ -260,12 +271,12 @@ class Studio:
 
     def _draw_eye(self, person: Person, side: int, out: Picture) -> None:
         detail, fine, eye = person.anatomy.eyes[side], self._eye, person.eyes[side]
-        found = self._close_up(detail, fine, person.anatomy.eye_rings[side])
+        found = self._close_up(detail, fine, person.anatomy.eye_rings[side], person.camera.scale)
         if found is None:
             return
         top, left, rows, columns = found
         box = (0, 2 * rows, 0, 2 * columns)
-        self._paint_skin(person, fine.raster, detail.whole[: detail.skin], box, fine.picture, fine.cover, False)
+        self._paint_skin(person, fine.raster, detail.whole[: detail.skin], box, fine.picture, fine.cover)
         gaze_px, amount = self._look(person, side)
         shade = float(self._shade[person.anatomy.eye_rings[side]].mean())
         lid = self._expression[BLENDSHAPE_INDEX[f"eyeBlink{SIDES[side].capitalize()}"]]
@@ -314,22 +325,32 @@ class Studio:
 
     def _draw_mouth(self, person: Person, out: Picture) -> None:
         detail, fine = person.anatomy.lips, self._mouth
-        found = self._close_up(detail, fine, person.anatomy.lip_outline)
+        found = self._close_up(detail, fine, person.anatomy.lip_outline, person.camera.scale)
         if found is None:
             return
         top, left, rows, columns = found
         box = (0, 2 * rows, 0, 2 * columns)
-        self._paint_skin(person, fine.raster, detail.whole[: detail.skin], box, fine.picture, fine.cover, False)
-        count = mouth.mark_opening(fine.raster.triangle, detail.skin, len(detail.local), box, fine.opening)
+        self._paint_skin(person, fine.raster, detail.whole[: detail.skin], box, fine.picture, fine.cover)
+        zoom = self._out_from_photo[0, 0] * person.camera.scale
+        outline = self._projected[person.anatomy.lip_outline, :2]
+        (x0, y0), (x1, y1) = 2 * (outline.min(0) - (left, top)), 2 * (outline.max(0) - (left, top))
+        lips = (int(y0), int(y1) + 1, int(x0), int(x1) + 1)
+        count = mouth.mark_opening(fine.raster.triangle, detail.skin, len(detail.local), box, lips, fine.opening)
         if count:
-            zoom = self._out_from_photo[0, 0] * person.camera.scale
-            size = max(int(2 * 0.75 * zoom) | 1, 3)
-            area = np.s_[: 2 * rows, : 2 * columns]
-            mouth.blur_opening(fine.opening[area], size, fine.light[area])
+            mouth.blur_opening(fine.opening, max(int(2 * _GAP_CM * zoom) | 1, 3), fine.gap)
+            size = max(int(2 * 0.6 * zoom) | 1, 3)
+            mouth.blur_opening(fine.opening, size, fine.light)
             shade = float(self._shade[person.anatomy.lip_outline].mean())
             mouth.paint_mouth(
-                *(fine.raster.triangle, fine.raster.barycentric, detail.skin, len(detail.local), box),
-                *(detail.whole[detail.skin :], person.mouth.first, person.mouth.colour, fine.light, size // 4),
+                *(fine.raster.triangle, fine.raster.barycentric, detail.skin, fine.opening, box),
+                *(
+                    detail.whole[detail.skin :],
+                    person.mouth.first,
+                    person.mouth.colour,
+                    fine.light,
+                    fine.gap,
+                    size // 4,
+                ),
                 *(np.float32(shade), fine.picture, fine.cover),
             )
         skins.settle(fine.picture, fine.cover, rows, columns, top, left, out)
@@ -345,16 +366,6 @@ class Studio:
         self._landmarks += offset @ turned.T
         for side, name in enumerate(SIDES):
             self._landmarks[list(IRISES[name])] += zoom * (turned @ self._gaze[side])
-
-
-def _within_lids(values: Floats) -> Floats:
-    """A shut eye that looks down is no more shut: without this, lids would pass each other."""
-    found = values.copy()
-    for side in ("Left", "Right"):
-        shut = found[BLENDSHAPE_INDEX[f"eyeBlink{side}"]]
-        for name in (f"eyeLookDown{side}", f"eyeSquint{side}", f"eyeWide{side}", f"eyeLookUp{side}"):
-            found[BLENDSHAPE_INDEX[name]] *= 1 - shut
-    return found
 
 
 def _ramp(value: float, low: float, high: float) -> float:
