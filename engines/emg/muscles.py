@@ -86,8 +86,8 @@ _PICKED_UP: dict[str, dict[str, float]] = {
     "dimple": {"zygomaticus": 0.2},
 }
 
-_RIDGE = 1e-3  # makes the way back unique where muscles share a shape: they get equal parts
-_SWEEPS = 80
+_RIDGE = 5e-3  # makes the way back unique where muscles share a shape: they get equal parts
+_SWEEPS = 200  # within 2e-4 of the exact solution
 
 
 def action_index(name: str) -> int:
@@ -106,7 +106,7 @@ def action_columns(name: str) -> tuple[int, ...]:
         return (ACTION_INDEX[name],)
     if f"{name}_right" in ACTION_INDEX:
         return ACTION_INDEX[f"{name}_right"], ACTION_INDEX[f"{name}_left"]
-    raise BadInput(_not_known("action of the face", name, _SHOWN))
+    raise BadInput(_not_known("action of the face", name, (*_SHOWN, *ACTIONS)))
 
 
 def side_of(action: str) -> tuple[str, str]:
@@ -177,15 +177,24 @@ def actions_for(expression: np.ndarray) -> np.ndarray:
 
 def shown_by(actions: np.ndarray) -> np.ndarray:
     """The expression that all 38 actions make, trusted. actions: (..., 38). Returns (..., 52) in [0, 1]."""
-    shown: np.ndarray = np.clip(actions @ SHOWN, 0.0, 1.0)
+    shown: np.ndarray = np.clip(_add_up(actions, SHOWN), 0.0, 1.0)
     shown[..., _WIDE] *= 1.0 - shown[..., _BLINK]
     return shown
 
 
 def at_the_sites(actions: np.ndarray) -> np.ndarray:
     """What the 22 channels see of all 38 actions, trusted. actions: (..., 38). Returns (..., 22) in [0, 1]."""
-    seen: np.ndarray = np.clip(actions @ SEEN, 0.0, 1.0)
+    seen: np.ndarray = np.clip(_add_up(actions, SEEN), 0.0, 1.0)
     return seen
+
+
+def _add_up(actions: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """actions @ matrix, action by action: BLAS would round a moment differently in other company."""
+    total = np.zeros((*actions.shape[:-1], matrix.shape[1]))
+    for action in np.flatnonzero(matrix.any(axis=1)):
+        columns = np.flatnonzero(matrix[action])
+        total[..., columns] += actions[..., action, None] * matrix[action, columns]
+    return total
 
 
 def _not_known(kind: str, name: str, known: Iterable[str]) -> str:

@@ -283,9 +283,17 @@ class _Maker:
 def _through_the_nerve(intended: np.ndarray, profile: Profile) -> np.ndarray:
     """Synkinesis, then gain: what each action does. intended: (step, 38). Returns (step, 38) in [0, 1]."""
     driven = intended.copy()
-    driven[:, : len(MUSCLES)] += at_the_sites(intended) @ profile.synkinesis_matrix
+    driven[:, : len(MUSCLES)] += _carried_over(at_the_sites(intended), profile)
     moved: np.ndarray = np.clip(np.clip(driven, 0.0, 1.0) * profile.gain, 0.0, 1.0)
     return moved
+
+
+def _carried_over(intended: np.ndarray, profile: Profile) -> np.ndarray:
+    """What reaches other muscles. intended: (step, 22) at the channels. Returns (step, 22)."""
+    extra = np.zeros_like(intended)
+    for source, target in zip(*np.nonzero(profile.synkinesis_matrix), strict=True):
+        extra[:, target] += profile.synkinesis_matrix[source, target] * intended[:, source]
+    return extra
 
 
 def _sluggish(moved: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ def test_a_loop_is_whole_pictures_and_whole_samples(performance):
 def test_it_begins_and_ends_at_rest(performance):
     edges = performance.at(np.array([0.0, 0.5, PERIOD_S - 0.5, PERIOD_S - 1e-6]))
     assert edges.expression.max() < 0.02
-    assert edges.activation.max() < 0.05
+    assert edges.activation.max() < 0.2  # tone, raised where the profile is stiff
     np.testing.assert_allclose(edges.expression[0], edges.expression[-1], atol=1e-3)
 
 
