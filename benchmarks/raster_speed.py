@@ -154,6 +154,7 @@ def measure(model: FaceModel, repeats: int = 200) -> list[Row]:
             *_plain(HEAD, head, repeats),
             *_textured(model, head, repeats),
             _grey(face),
+            *_differentiable(face),
         ]
     finally:
         cv2.setNumThreads(threads)
@@ -171,7 +172,7 @@ def _plain(name: str, at: Scene, repeats: int) -> list[Row]:
 def _textured(model: FaceModel, at: Scene, repeats: int) -> list[Row]:
     """The head with a picture on it; each part of the model has its own square of the texture (a UV tile)."""
     raster, out = Raster(at.size, at.size), np.zeros((at.size, at.size, 3), np.uint8)
-    texture = _smooth_picture(1024)
+    texture = cv2.cvtColor(_smooth_picture(1024), cv2.COLOR_BGR2BGRA)  # as one keeps it that stays the same
     uvs, corners = (model.uvs % 1).astype(np.float32), model.triangle_uvs
 
     def work() -> None:

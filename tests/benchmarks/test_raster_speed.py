@@ -1,8 +1,10 @@
+import os
+
 import numpy as np
 import pytest
 
 from benchmarks import raster_speed
-from benchmarks.raster_speed import Scene, compare, face_model, numpy_twin, opencv, ours, targets
+from benchmarks.raster_speed import Scene, compare, face_model, numpy_twin, opencv, ours, scene, targets
 
 
 def folded_sheet(size=48):
@@ -69,3 +71,10 @@ def test_the_hardest_case_of_each_peer_counts():
 def test_without_the_face_model_one_sentence_says_where_it_belongs(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"set \$MYOMIRROR_ASSETS"):
         face_model({"MYOMIRROR_ASSETS": str(tmp_path)})
+
+
+@pytest.mark.skipif("MYOMIRROR_ASSETS" not in os.environ, reason="$MYOMIRROR_ASSETS with the face model is not set")
+def test_opencv_draws_the_face_model_as_we_do():
+    model = face_model()
+    compare(scene(model.part("face"), 224, 26.0, 0.0))
+    compare(scene(model, 160, 34.0, -2.0))
