@@ -2,6 +2,7 @@
 
     manifest.json         what it is, what it expects, what it was made from, how good it is (DESIGN 13)
     weights.safetensors   the numbers
+    model.onnx            the network with them, for processors without PyTorch; may be absent
     anything else         as it is, e.g. a video
 
 Nothing in a bundle is executable, and every file is checked against the manifest's sha256 before it is parsed.
@@ -24,6 +25,7 @@ from engines.spec import ArraySpec
 
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
+ONNX = "model.onnx"
 LARGEST_MANIFEST_BYTES = 1 << 20
 
 Arrays = dict[str, npt.NDArray[Any]]

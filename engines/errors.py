@@ -5,6 +5,8 @@ EngineError                 catch this to catch all of them
 |   +-- UnknownChannel      a channel label that the montage does not know
 |   +-- ChainMismatch       an envelope or bundle made by another EMG chain
 +-- BundleError             a bundle on disk that is incomplete, altered or made for something else
++-- BackendMissing          a library, processor or graphics card that is not there; the sentence says what to install
++-- BuildError              a network that a backend cannot hold, or computes differently from PyTorch
 +-- FaceLost                no usable face in this picture (normal in live use: callers keep going)
 """
 
@@ -27,6 +29,14 @@ class ChainMismatch(BadInput):
 
 class BundleError(EngineError):
     """A bundle that is incomplete, altered or made for something else."""
+
+
+class BackendMissing(EngineError):
+    """What a backend needs is not installed or not plugged in."""
+
+
+class BuildError(EngineError):
+    """A network that a backend cannot hold, or computes differently from PyTorch."""
 
 
 class FaceLost(EngineError):

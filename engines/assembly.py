@@ -1,0 +1,106 @@
+"""From a bundle to the PyTorch module that its manifest describes, weights in, ready to run or to export."""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from engines.bundle import Bundle, Manifest
+from engines.errors import BadInput, BundleError
+from engines.weights import unpack
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def assemble(bundle: Bundle) -> "nn.Module":
+    """Build the network and load its weights: from the manifest's inputs to its outputs, float32, for inference.
+
+    Raises BundleError when the network is unknown, its sizes or arrays do not fit, or the weights are not exactly its
+    own; BackendMissing without PyTorch.
+    """
+    from engines.backends.library import import_library
+
+    torch = import_library("torch")
+    network = bare_network(bundle.manifest)
+    bare: Any = network.network  # the bundle knows the trained network's own names, without the conversions around it
+    state = {name: torch.from_numpy(array) for name, array in unpack(bundle.arrays).items()}
+    _check_names(set(state), set(bare.state_dict()), bundle.manifest)
+    try:
+        bare.load_state_dict(state)
+    except RuntimeError as error:
+        raise BundleError(
+            f"the weights do not have the shapes that the manifest's sizes give: {str(error).splitlines()[-1].strip()}"
+        ) from error
+    return network.eval()
+
+
+def bare_network(manifest: Manifest) -> "nn.Module":
+    """What a manifest describes, weights not loaded: conversions, and in them, as `network`, what was trained.
+
+    Raises BundleError as `assemble` does.
+    """
+    build = _BUILDERS.get(manifest.network)
+    if build is None:
+        raise BundleError(f"the network {manifest.network!r} is not one of {', '.join(_BUILDERS)}: update MyoMirror")
+    return build(manifest)
+
+
+def _resnet_generator(manifest: Manifest) -> "nn.Module":
+    from engines.networks.resnet_generator import ResnetGenerator
+
+    return _picture_generator(manifest, ResnetGenerator)
+
+
+def _attentive_generator(manifest: Manifest) -> "nn.Module":
+    from engines.networks.resnet_generator import AttentiveGenerator
+
+    return _picture_generator(manifest, AttentiveGenerator)
+
+
+# What a manifest's `network` may say, and what each builds from the manifest's sizes, inputs and outputs
+_BUILDERS: dict[str, Callable[[Manifest], "nn.Module"]] = {
+    "resnet_generator": _resnet_generator,
+    "attentive_generator": _attentive_generator,
+}
+
+
+def _picture_generator(manifest: Manifest, make: Callable[[Any], "nn.Module"]) -> "nn.Module":
+    from engines.networks.picture_network import PictureNetwork
+    from engines.networks.resnet_generator import STEP, GeneratorSizes
+
+    _check_sizes(manifest, [field.name for field in fields(GeneratorSizes)])
+    try:
+        sizes = GeneratorSizes(**manifest.sizes)
+        network = PictureNetwork(make(sizes), manifest.inputs, manifest.outputs)
+    except BadInput as error:
+        raise BundleError(f"the manifest's sizes do not fit: {error}") from error
+    shapes = [spec.shape or () for spec in manifest.inputs]
+    channels = sum(3 if len(shape) == 3 else 1 for shape in shapes)
+    if channels != sizes.in_channels:
+        raise BundleError(f"the manifest's inputs have {channels} channels, its network wants {sizes.in_channels}")
+    pictures = {spec.shape[:2] for spec in (*manifest.inputs, *manifest.outputs) if spec.shape}
+    if len(pictures) != 1 or any(side % STEP for side in next(iter(pictures))):
+        raise BundleError(
+            f"the manifest's pictures must be of one size whose sides divide by {STEP}, found {sorted(pictures)}"
+        )
+    return network
+
+
+def _check_sizes(manifest: Manifest, known: list[str]) -> None:
+    for key in manifest.sizes:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1, cutoff=0.0)[0]
+            raise BundleError(f"the manifest's sizes have the unknown key {key!r}; the nearest known one is {near!r}")
+    missing = [key for key in known if key not in manifest.sizes]
+    if missing:
+        raise BundleError(f"the manifest's sizes lack {', '.join(missing)}")
+
+
+def _check_names(found: set[str], wanted: set[str], manifest: Manifest) -> None:
+    for names, verb in ((wanted - found, "lack"), (found - wanted, "have no use for")):
+        if names:
+            raise BundleError(
+                f"the weights are not those of the manifest's {manifest.network}: "
+                f"they {verb} {min(names)!r}" + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+            )

@@ -1,0 +1,1 @@
+"""What runs a network: one file per library, each imported only when it is asked for."""
