@@ -92,9 +92,7 @@ class Amplifier:
     mains_hz: float = 50.0
     mains_spread: float = 0.4  # SD of its log over the channels
     gain_sd: float = 0.15  # SD of the log gain of an electrode pair: placement, skin; drawn per session
-    crosstalk_reach: float = (
-        9.0  # the share of a neighbour is exp(-distance / this), in the face plane (200 = its width)
-    )
+    crosstalk_reach: float = 7.0  # a neighbour's share is exp(-distance / this); the face plane is 200 wide
     offset_uv: float = 20.0  # SD of the constant level
     drift_uv: float = 3.0  # SD of its wandering over minutes
     range_uv: float = 187_500.0  # half the input range: what lies outside is cut
