@@ -23,6 +23,7 @@ from engines.face.eyes import Eye, look_at_eye
 from engines.face.fit import NEUTRAL, fit
 from engines.face.furrows import draw_furrows
 from engines.face.lids import lid_factor, paint_shut
+from engines.face.matte import Matte, cut_out
 from engines.face.mesh import LANDMARKS_68, FaceModel
 from engines.face.mouth import Mouth, bake_mouth
 from engines.face.normals import picture_normals
@@ -65,6 +66,7 @@ class Person:
     mouth: Mouth
     attachment: Attachment
     surroundings: Surroundings
+    matte: Matte
     rms_px: float
     seed: int
 
@@ -166,13 +168,15 @@ def dress(
     raster = Raster(*photo.shape[:2])
     raster.draw(np.ascontiguousarray(projected[:NARROW]), anatomy.skin)
     middle = camera.project(np.array([_HEAD_MIDDLE]))[0]
+    matte = cut_out(photo, middle, float(projected[:NARROW, 1].max()), camera.scale)
     around = lay_out(
         photo.shape,
         projected,
         anatomy.skin,
         (raster.triangle, raster.barycentric),
         camera.scale,
-        tuple(map(float, middle)),
+        (float(middle[0]), float(middle[1]), float(middle[2])),
+        matte.cover,
     )
     return Person(
         anatomy=anatomy,
@@ -188,6 +192,7 @@ def dress(
         mouth=bake_mouth(anatomy.model, anatomy.teeth, neutral, _tooth_brightness(photo, projected)),
         attachment=attach_landmarks(anatomy, neutral, camera, landmarks_px),
         surroundings=around,
+        matte=matte,
         rms_px=rms_px,
         seed=seed,
     )

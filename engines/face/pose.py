@@ -13,6 +13,7 @@ from engines.face.arrays import Floats
 
 Doubles = npt.NDArray[np.float64]
 _MOST_DEG = 60.0
+_TURNED_DEG = 10.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class HeadPose:
             raise BadInput(
                 f"a head can be shifted by up to 20 cm and zoomed 0.3..3, found {self.right_cm}, {self.up_cm}, {self.zoom}"
             )
+
+    @property
+    def is_turned(self) -> bool:
+        """Whether parts of the head hide each other that the photo shows side by side."""
+        return abs(self.yaw_deg) > _TURNED_DEG or abs(self.pitch_deg) > _TURNED_DEG
 
     @property
     def rotation(self) -> Doubles:

@@ -18,8 +18,9 @@ from engines.face import furrows as folds
 from engines.face import light as lights
 from engines.face import skin as skins
 from engines.face import surroundings as around
+from engines.face import turned
 from engines.face.anatomy import NARROW, SIDES, Detail
-from engines.face.arrays import Floats, Picture, check_out, frozen
+from engines.face.arrays import Floats, Picture, check_array, check_out, frozen
 from engines.face.blendshapes import BLENDSHAPE_INDEX, BLENDSHAPES
 from engines.face.furrow_windows import GROUPS, RAISING
 from engines.face.lids import OVERLAP_CM, meet_lids
@@ -110,6 +111,7 @@ class Studio:
         self._lid_room = np.zeros(64, np.float32)
         self._gaze = np.zeros((2, 2), np.float32)
         self._sized_for = (0, 0, 0, 0)
+        self._shell_raster: Raster | None = None  # most studios never need it
 
     def render(
         self,
@@ -118,12 +120,14 @@ class Studio:
         pose: HeadPose = FRONT,
         light: Light = STUDIO_LIGHT,
         out: Picture | None = None,
+        backdrop: Picture | None = None,
     ) -> Rendered:
         """Draw one frame.
 
         expression: (52,) ARKit weights in MediaPipe's order (engines/face/blendshapes.py), 0..1, left and right the
         person's own.  pose: of the head, against the photo's.  light: against the photo's.  out: (H, W, 3) uint8 BGR,
-        filled in place; without it a new picture is made.
+        filled in place; without it a new picture is made.  backdrop: (H, W, 3) uint8 to stand before, instead of the
+        photo's own wall.
         The same arguments give the same bytes.  Raises BadInput when an array or a weight does not fit.
         """
         values = np.asarray(expression, np.float32)
@@ -133,11 +137,13 @@ class Studio:
             raise BadInput(f"an expression must be {len(BLENDSHAPES)} weights in 0..1, found shape {values.shape}")
         out = np.empty((self.height, self.width, 3), np.uint8) if out is None else out
         check_out(out, np.uint8, (self.height, self.width, 3))
+        if backdrop is not None:
+            check_array(backdrop, "backdrop", np.uint8, (self.height, self.width, 3))
         self._make_room(person)
         self._expression[:] = values
         self._pose(person, pose)
         self._light(person, light)
-        self._surround(person, light, out)
+        self._surround(person, pose, light, backdrop, out)
         self._skin(person, out)
         for side in range(2):
             self._draw_eye(person, side, out)
@@ -154,7 +160,7 @@ class Studio:
             self._movement, self._vertices, self._projected, self._shift = (
                 np.zeros((sizes[0], 3), np.float32) for _ in range(4)
             )
-            self._displaced = np.zeros((sizes[1], 3), np.float32)
+            self._displaced, self._node_px = (np.zeros((sizes[1], 3), np.float32) for _ in range(2))
             self._at_rim, self._spread = (np.zeros((n, 3), np.float32) for n in sizes[2:])
             self._sized_for = sizes
 
@@ -190,7 +196,7 @@ class Studio:
             self._lit, frozen(person.lit), np.float32(light.intensity), starts, others, self._rough, self._shade
         )
 
-    def _surround(self, person: Person, light: Light, out: Picture) -> None:
+    def _surround(self, person: Person, pose: HeadPose, light: Light, backdrop: Picture | None, out: Picture) -> None:
         nodes = person.surroundings
         far = np.float32(light.intensity * lights.flat_shade(light) / lights.flat_shade(STUDIO_LIGHT))
         around.move_nodes(
@@ -201,8 +207,30 @@ class Studio:
         around.add_outside(nodes.outside, self._spread, self._displaced)
         rows, columns = nodes.shape
         origin = np.float32(nodes.origin_px)
+        if backdrop is not None or pose.is_turned:
+            self._shell(person, far, backdrop, out)
+            return
         around.invert(self._displaced, columns, rows, origin, self._photo_from_out, self._lattice)
-        around.paint(frozen(person.photo), self._lattice, out)
+        around.paint(person.photo, person.matte.cover, self._lattice, far, out)
+
+    def _shell(self, person: Person, far: np.float32, backdrop: Picture | None, out: Picture) -> None:
+        """A wall, and the person's cut-out before it as a mesh with depth."""
+        nodes, matte = person.surroundings, person.matte
+        if backdrop is None:
+            turned.flat(self._photo_from_out, self._lattice)
+            around.paint(matte.wall, matte.cover, self._lattice, far, out)
+        else:
+            np.copyto(out, backdrop)
+        if self._shell_raster is None:
+            self._shell_raster = Raster(self.height, self.width)
+        where = (nodes.place, nodes.follow, self._displaced, self._turn, self._out_from_photo)
+        turned.place_nodes(*where, self._node_px)
+        self._shell_raster.clear()
+        self._shell_raster.draw(self._node_px, nodes.triangles)
+        turned.paint_shell(
+            *(self._shell_raster.triangle, self._shell_raster.barycentric, nodes.triangles, nodes.place),
+            *(self._displaced, matte.cutout, matte.cover, far, out),
+        )
 
     def _skin(self, person: Person, out: Picture) -> None:
         anatomy, values = person.anatomy, self._expression

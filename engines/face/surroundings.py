@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,9 @@ from engines.face.arrays import Floats, Indices, Picture
 SPACING_PX = 8  # of the nodes, in the photo
 MARGIN_NODES = 12  # nodes beyond the photo's border on each side: the head may turn there
 _DIES_OUT_CM = 4.5
-_BEHIND_CM = 1.0  # depth that the surroundings tend to, from the head's middle
+_BEHIND_CM = 2.5  # a head's outline lies so far behind its middle (which is 1 cm before the model's origin)
+_HAIR_CM = 3.0  # thickness from which hair is round
+_SMOOTH_NODES = 1.5
 _STEPS = 6  # of the fixed-point inversion; each shrinks the error by the displacement's slope (< 0.5)
 LATTICE_PX = 8  # output pixels between two exact source positions
 
@@ -30,7 +33,7 @@ LATTICE_PX = 8  # output pixels between two exact source positions
 class Surroundings:
     """Nodes of one person's photo.  Node (row, column) lies at (origin + column x SPACING_PX, same with row).
 
-    shape: (rows, columns).  place: (N, 3) float32, photo px and depth in px.  follow: (N,) float32, 0..1, how far a
+    shape: (rows, columns).  triangles: (F, 3) int32 over nodes, where the person is.  place: (N, 3) float32, photo px and depth in px.  follow: (N,) float32, 0..1, how far a
     node moves with the head.  inside: (I,) int32 nodes under the mesh; corner: (I, 3) int32 and weight: (I, 3)
     float32, their triangle's vertices and barycentrics.  rim: (K,) int32, which of `inside` border on the outside.
     outside: (M,) int32 nodes; spread: (M, K) float32, how much of each rim node's displacement they take.
@@ -38,6 +41,7 @@ class Surroundings:
 
     origin_px: float
     shape: tuple[int, int]
+    triangles: Indices
     place: Floats
     follow: Floats
     inside: Indices
@@ -55,11 +59,13 @@ def lay_out(
     seen: tuple[Indices, Floats],
     scale: float,
     middle_px: tuple[float, float, float],
+    cover: Picture,
 ) -> Surroundings:
     """Build the nodes of a photo.
 
     projected: (V, 3), the face at rest in the photo.  triangles: of the skin.  seen: triangle and barycentrics per
     photo pixel as `Raster` gives them.  scale: px per cm.  middle_px: the head's middle (x, y, z_px) in the photo.
+    cover: (H, W), 255 = person.
     """
     rows, columns = (int(np.ceil(n / SPACING_PX)) + 1 + 2 * MARGIN_NODES for n in photo_shape[:2])
     origin = -float(MARGIN_NODES * SPACING_PX)
@@ -70,13 +76,21 @@ def lay_out(
     rim, spread = _spread((rows, columns), hit >= 0, _DIES_OUT_CM * scale / SPACING_PX)
     corner = triangles[hit[inside]]
     weight = seen[1][grid_y[inside].astype(int), grid_x[inside].astype(int)]
-    depth = np.full(rows * columns, middle_px[2] - _BEHIND_CM * scale, np.float64)
-    over = (projected[corner, 2] * weight).sum(1) - depth[0]
-    depth[inside] += over
-    depth[outside] += spread @ over[rim]
+    person = _at_nodes(cover, grid_x, grid_y)
+    depth = np.zeros(rows * columns)
+    depth[inside] = (projected[corner, 2] * weight).sum(1)
+    base = middle_px[2] - _BEHIND_CM * scale
+    over = depth[inside][rim] - base
+    front, thick = _roundness(cover, seen[0] >= 0, grid_x[outside], grid_y[outside], scale)
+    carried = spread @ over
+    bent = front * carried / np.maximum(spread.sum(1), 1e-9)
+    depth[outside] = base + carried + thick * (bent - carried)
+    smooth = cv2.GaussianBlur(depth.reshape(rows, columns), (0, 0), _SMOOTH_NODES).ravel()
+    depth[outside] = smooth[outside]
     return Surroundings(
         origin,
         (rows, columns),
+        _of_person(_two_per_cell(rows, columns), person),
         np.stack([grid_x, grid_y, depth], 1).astype(np.float32),
         _follow(grid_x, grid_y, projected, scale, middle_px).astype(np.float32),
         inside.astype(np.int32),
@@ -86,6 +100,44 @@ def lay_out(
         outside.astype(np.int32),
         np.ascontiguousarray(spread, np.float32),
     )
+
+
+def _two_per_cell(rows: int, columns: int) -> Indices:
+    """Triangles between neighbouring nodes, fronts to the viewer (y down)."""
+    number = np.arange(rows * columns).reshape(rows, columns)
+    a, b, c, d = (part.ravel() for part in (number[:-1, :-1], number[:-1, 1:], number[1:, :-1], number[1:, 1:]))
+    return np.ascontiguousarray(np.concatenate([np.stack([a, c, b], 1), np.stack([b, c, d], 1)]), np.int32)
+
+
+def _of_person(triangles: Indices, person: npt.NDArray[np.float64]) -> Indices:
+    """Triangles that show some of the person: the wall is no part of the shell."""
+    return np.ascontiguousarray(triangles[(person[triangles] > 0.02).any(1)])
+
+
+def _at_nodes(cover: Picture, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    height, width = cover.shape
+    return cover[np.clip(y, 0, height - 1).astype(int), np.clip(x, 0, width - 1).astype(int)] / 255.0
+
+
+def _roundness(
+    cover: Picture,
+    face: npt.NDArray[np.bool_],
+    x: npt.NDArray[np.float64],
+    y: npt.NDArray[np.float64],
+    scale: float,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """How hair bends back, for points around the face.
+
+    First, 1 at the face's border to 0 at the person's outline, as a quarter of a circle; second, 0..1, whether there is
+    enough hair for that: an ear or a jaw's shadow has no roundness.
+    """
+    to_face = cv2.distanceTransform((~face).astype(np.uint8), cv2.DIST_L2, 5)
+    to_wall = cv2.distanceTransform((cover > 127).astype(np.uint8), cv2.DIST_L2, 5)
+    band = to_face + to_wall
+    front = np.sqrt(np.clip(1 - (to_face / np.maximum(band, 1)) ** 2, 0, 1))
+    rows = np.clip(y, 0, cover.shape[0] - 1).astype(int)
+    columns = np.clip(x, 0, cover.shape[1] - 1).astype(int)
+    return front[rows, columns], _soft(band[rows, columns] / (_HAIR_CM * scale) - 0.4)
 
 
 def _hits(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], triangle: Indices) -> npt.NDArray[np.int64]:
@@ -162,13 +214,13 @@ def move_nodes(
 
     movement: (V, 3) px, the expression's part, posed.  turn: (3, 4): photo px and z_px after the pose from before.
     shade: (V,) light relative to the photo's.  at_rim: (K, 3) out, what `spread` takes further: dx, dy, shade less
-    far_shade.  out: (N, 3): dx, dy px, shade.
+    far_shade.  out: (N, 3): dx, dy px, shade less far_shade.
     """
     for n in range(place.shape[0]):
         x, y, z, m = place[n, 0], place[n, 1], place[n, 2], follow[n]
         out[n, 0] = m * (turn[0, 0] * x + turn[0, 1] * y + turn[0, 2] * z + turn[0, 3] - x)
         out[n, 1] = m * (turn[1, 0] * x + turn[1, 1] * y + turn[1, 2] * z + turn[1, 3] - y)
-        out[n, 2] = far_shade
+        out[n, 2] = 0
     for i in range(inside.shape[0]):
         n = inside[i]
         dx = dy = ds = np.float32(0)
@@ -191,7 +243,7 @@ def move_nodes(
 
 @numba.njit(cache=True, nogil=True)
 def add_outside(outside: Indices, spread_rows: Floats, out: Floats) -> None:
-    """out[outside] += spread_rows; (M, 3)."""
+    """out[outside] += spread_rows, (M, 3)."""
     for m in range(outside.shape[0]):
         for c in range(3):
             out[outside[m], c] += spread_rows[m, c]
@@ -201,7 +253,8 @@ def add_outside(outside: Indices, spread_rows: Floats, out: Floats) -> None:
 def invert(
     displacement: Floats, columns: int, rows: int, origin: np.float32, photo_from_out: Floats, lattice: Floats
 ) -> None:
-    """For every LATTICE_PX-th output pixel the photo position that comes to lie there, and the shade.
+    """For every LATTICE_PX-th output pixel the photo position that comes to lie there, and the shade
+    (less far_shade).
 
     photo_from_out: (2, 3), without displacement.  lattice: (h, w, 3) out: x px, y px, shade.
     """
@@ -231,8 +284,11 @@ def invert(
 
 
 @numba.njit(cache=True, nogil=True)
-def paint(photo: Picture, lattice: Floats, out: Picture) -> None:
-    """Fill the picture from the photo through the lattice; the photo's border goes on outside it."""
+def paint(photo: Picture, cover: Picture, lattice: Floats, far_shade: np.float32, out: Picture) -> None:
+    """Fill the picture from the photo through the lattice; the photo's border goes on outside it.
+
+    cover: (H, W), 255 = person: the lattice's shade falls on that, the wall behind has far_shade.
+    """
     height, width = photo.shape[:2]
     right, bottom = np.float32(width - 1.001), np.float32(height - 1.001)
     one = np.float32(1.0 / LATTICE_PX)
@@ -252,7 +308,7 @@ def paint(photo: Picture, lattice: Floats, out: Picture) -> None:
                 shade = s0 + f * (s1 - s0)
                 a, b = int(u), int(v)
                 fu, fv = int((u - np.float32(a)) * 128), int((v - np.float32(b)) * 128)
-                gain = int(shade * 256)
+                gain = int((far_shade + shade * np.float32(cover[b, a]) * np.float32(1 / 255)) * 256)
                 x = i * LATTICE_PX + k
                 for c in range(3):
                     above = photo[b, a, c] * (128 - fu) + photo[b, a + 1, c] * fu
