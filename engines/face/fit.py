@@ -1,8 +1,9 @@
 """The face model fitted to a photo's landmarks: who it is, how the head is turned, and what the face is doing.
 
-Maximum a posteriori: landmark errors of some tenths of a millimetre, identity weights normal with variance one (as the
-model's authors define them), expression weights small and not negative.  Gauss-Newton on rotation, scale, shift,
-identity and expression together, re-weighted so that single wrong landmarks do not bend the face.
+Maximum a posteriori: each landmark is off by what it was off on the photos that its place was learned from, identity
+weights are normal with variance one (as the model's authors define them), expression weights are small and not
+negative.  Gauss-Newton on rotation, scale, shift, identity and expression together, re-weighted so that single wrong
+landmarks do not bend the face.
 """
 
 from __future__ import annotations
@@ -14,14 +15,13 @@ import numpy.typing as npt
 
 from engines.errors import BadInput, FaceLost
 from engines.face.camera import Camera, rotation_from_vector
-from engines.face.mesh import LANDMARKS_68, MEDIAPIPE_68, FaceModel
+from engines.face.landmarks import COUNT, IRISES, OVAL, FaceLandmarks
+from engines.face.mesh import FaceModel
 
-LANDMARKS = 478
 SMALLEST_FACE_PX = 24.0  # side of the landmarks' box, as in crop.py
-JAW = slice(0, 17)  # of the 68: the tracker puts them on the silhouette, which slides over the skin as the head turns
 
-# What a face does on a photo that is meant to be neutral, or on a smiling one.  The jaw line, where identity and a jaw
-# pushed sideways look alike, is left to identity.
+# What a face does on a photo that is meant to be neutral, or on a smiling one.  Sideways jaws are left out: without
+# the teeth they look like somebody's shape.
 MOVEMENTS = (
     "browDown_L", "browDown_R", "browInnerUp_L", "browInnerUp_R", "browOuterUp_L", "browOuterUp_R",
     "eyeBlink_L", "eyeBlink_R", "eyeWide_L", "eyeWide_R", "jawOpen", "mouthFrown_L", "mouthFrown_R",
@@ -35,66 +35,56 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class FitSettings:
-    """How a fit weighs landmarks against what faces are like."""
+    """How a fit weighs landmarks against what faces are like.
+
+    Chosen so that a neutral and a smiling photo give the same shape: on 90 people the two shapes of one person differ
+    by 0.37 of what two people's differ by.
+    """
 
     modes: int = 60  # identity modes, the strongest first
-    landmark_sd_cm: float = 0.12  # error of a landmark that is not on the jaw line
-    jaw_sd_cm: float = 0.40
+    landmark_sd_cm: float = 0.24  # more than a landmark is off: 468 of them do not err independently
+    oval_sd_cm: float = 0.5
     identity_sd: float = 1.0
-    expression_sd: float = 0.25
+    expression_sd: float = 0.5
     outlier: float = 3.0  # in sd: beyond it a landmark counts less and less (Cauchy)
-    steps: int = 12
+    steps: int = 15  # at most
+    settled: float = 1e-3  # a step that changes no weight by more, in sd, was the last
+
+
+NEUTRAL = FitSettings(expression_sd=0.15)  # for a photo of somebody who was asked to look neutral
+ANY_EXPRESSION = FitSettings()
 
 
 @dataclass(frozen=True)
 class Fit:
     """A fitted face.
 
-    identity: (modes,) float32, standard deviations.  expression: (E,) float32, 0..1.  rms_px: distance of landmarks
-    and mesh, px, root mean square over the 51 inner landmarks; jaw_rms_px: over the 17 of the jaw line.
+    identity: (modes,) float32, standard deviations.  expression: (E,) float32, 0..1.
+    rms_px: distance between landmarks and mesh, px, root mean square over the 432 landmarks of the skin that are not
+    on the face oval; oval_rms_px: over the oval's 36.
     """
 
     identity: npt.NDArray[np.float32]
     expression: npt.NDArray[np.float32]
     camera: Camera
     rms_px: float
-    jaw_rms_px: float
+    oval_rms_px: float
 
 
 def fit(
     model: FaceModel,
     landmarks_px: npt.NDArray[np.floating],
     picture_size: tuple[int, int],
-    settings: FitSettings = FitSettings(),
+    settings: FitSettings = ANY_EXPRESSION,
 ) -> Fit:
-    """Fit the model to one photo.
+    """Fit the model to one photo, once; `Fitter` is for many.
 
     landmarks_px: (478, 2) as (x, y) in picture pixels, MediaPipe's order, unmirrored.  picture_size: (height, width);
     landmarks outside it are the tracker's guess and are left out.
-    Raises BadInput when the landmarks' shape is wrong, FaceLost when they are not finite, smaller than 24 px, mostly
-    outside the picture or on one spot.
+    Raises BadInput when the landmarks' shape is wrong, FaceLost when they are not finite, smaller than 24 px, on one
+    line or mostly outside the picture.
     """
-    target_px, inside = _targets(landmarks_px, picture_size)
-    problem = _Problem(model, target_px, inside, settings)
-    state = problem.start()
-    for _ in range(settings.steps):
-        state = problem.step(state)
-    return problem.result(state)
-
-
-def _targets(
-    landmarks_px: npt.NDArray[np.floating], picture_size: tuple[int, int]
-) -> tuple[Array, npt.NDArray[np.bool_]]:
-    if landmarks_px.shape != (LANDMARKS, 2):
-        raise BadInput(f"landmarks must be ({LANDMARKS}, 2) pixels, found {landmarks_px.shape}")
-    if not np.isfinite(landmarks_px).all() or np.ptp(landmarks_px, axis=0).min() < SMALLEST_FACE_PX:
-        raise FaceLost(f"there is no face of {SMALLEST_FACE_PX:.0f} px or more to fit")
-    target_px = np.asarray(landmarks_px, np.float64)[list(MEDIAPIPE_68)]
-    height, width = picture_size
-    inside = np.all((target_px >= 0) & (target_px <= (width - 1, height - 1)), axis=1)
-    if inside.sum() < len(inside) / 2:
-        raise FaceLost("most of the face lies outside the picture")
-    return target_px, inside
+    return Fitter(model, settings).fit(landmarks_px, picture_size)
 
 
 @dataclass(frozen=True)
@@ -102,90 +92,93 @@ class _State:
     scale: float  # px per cm
     rotation: Array  # (3, 3)
     shift_px: Array  # (2,)
-    weights: Array  # (modes + movements,): identity, then expression
+    weights: Array  # (K,): identity, then MOVEMENTS
 
 
-class _Problem:
-    """Landmarks, modes at the landmarks and priors of one photo."""
+class Fitter:
+    """Fits one model to any number of photos."""
 
     def __init__(
-        self, model: FaceModel, target_px: Array, inside: npt.NDArray[np.bool_], settings: FitSettings
+        self, model: FaceModel, settings: FitSettings = ANY_EXPRESSION, landmarks: FaceLandmarks | None = None
     ) -> None:
-        rows = model.rows_of(LANDMARKS_68)
-        self._model, self._settings = model, settings
+        """model: whole, or a part with the narrow face.  landmarks: on the whole model; the learned ones by default."""
+        table = (FaceLandmarks.load() if landmarks is None else landmarks).on(model)
+        sd_cm = np.hypot(table.sd_cm, settings.landmark_sd_cm)
+        sd_cm[list(OVAL)] = np.hypot(table.sd_cm[list(OVAL)], settings.oval_sd_cm)
+        sd_cm[list(IRISES)] = np.inf  # gaze is not fitted
+        self._used = np.flatnonzero(np.isfinite(sd_cm))
+        self._precision = 1 / sd_cm[self._used].astype(np.float64)
+        self._settings, self._expressions = settings, len(model.expression)
         self._movements = np.array([model.expression_index(name) for name in MOVEMENTS])
         self._modes = min(settings.modes, len(model.identity))
-        self._neutral = model.neutral[rows].astype(np.float64)
-        chosen = (model.identity[: self._modes, rows], model.expression[self._movements][:, rows])
-        self._basis = np.concatenate(chosen).astype(np.float64)  # (K, 68, 3)
-        self._target_px = target_px
-        sd_cm = np.full(len(rows), settings.landmark_sd_cm)
-        sd_cm[JAW] = settings.jaw_sd_cm
-        self._precision = np.where(inside, 1 / sd_cm, 0.0)  # 1 / cm
-        prior_sd = [settings.identity_sd] * self._modes + [settings.expression_sd] * len(MOVEMENTS)
-        self._prior = 1 / np.array(prior_sd)
+        displacements = [*model.identity[: self._modes], *model.expression[self._movements]]
+        self._neutral = table.positions(model.neutral)[self._used].astype(np.float64)
+        self._basis = np.stack([table.positions(field)[self._used] for field in displacements]).astype(np.float64)
+        sd = [settings.identity_sd] * self._modes + [settings.expression_sd] * len(MOVEMENTS)
+        self._prior = 1 / np.array(sd)
 
-    def start(self) -> _State:
+    def fit(self, landmarks_px: npt.NDArray[np.floating], picture_size: tuple[int, int]) -> Fit:
+        """Fit one photo; arguments, result and errors as of the function `fit`."""
+        target_px, inside = self._targets(landmarks_px, picture_size)
+        state = self._start(target_px, self._precision * inside)
+        for _ in range(self._settings.steps):
+            state, change = self._step(state, target_px, self._precision * inside)
+            if change < self._settings.settled:
+                break
+        return self._result(state, target_px)
+
+    def _targets(
+        self, landmarks_px: npt.NDArray[np.floating], picture_size: tuple[int, int]
+    ) -> tuple[Array, npt.NDArray[np.bool_]]:
+        if landmarks_px.shape != (COUNT, 2):
+            raise BadInput(f"landmarks must be ({COUNT}, 2) pixels, found {landmarks_px.shape}")
+        if not np.isfinite(landmarks_px).all() or np.ptp(landmarks_px, axis=0).min() < SMALLEST_FACE_PX:
+            raise FaceLost(f"there is no face of {SMALLEST_FACE_PX:.0f} px or more to fit")
+        target_px = landmarks_px[self._used].astype(np.float64)
+        height, width = picture_size
+        inside = np.all((target_px >= 0) & (target_px <= (width - 1, height - 1)), axis=1)
+        if inside.sum() < len(inside) / 2:
+            raise FaceLost("most of the face lies outside the picture")
+        return target_px, inside
+
+    def _start(self, target_px: Array, precision: Array) -> _State:
         """Pose of the average face: an affine camera by linear least squares, made rigid."""
         homogeneous = np.column_stack([self._neutral, np.ones(len(self._neutral))])
-        sure = self._precision[:, None]
-        affine = np.linalg.lstsq(homogeneous * sure, self._target_px * sure, rcond=None)[0].T  # (2, 4)
+        sure = precision[:, None]
+        solved = np.linalg.lstsq(homogeneous * sure, target_px * sure, rcond=None)[0]
+        affine: Array = np.asarray(solved.T, np.float64)  # (2, 4)
         left, stretch, right = np.linalg.svd(affine[:, :3] * [[1.0], [-1.0]], full_matrices=False)
-        if stretch[1] < 1e-6:
+        if stretch[1] < 1e-3:
             raise FaceLost("the landmarks lie on one line")
         first, second = left @ right
         rotation = np.stack([first, second, np.cross(first, second)])
         return _State(float(stretch.mean()), rotation, affine[:, 3], np.zeros(len(self._basis)))
 
-    def step(self, state: _State) -> _State:
-        """One re-weighted Gauss-Newton step; expression weights that would become negative stay at 0."""
-        error_px, jacobian = self._linearised(state)
-        weight = self._weights(error_px, state.scale)
-        rows = (jacobian * weight[:, None, None]).reshape(-1, jacobian.shape[-1])
-        right = (error_px * weight[:, None]).reshape(-1)
-        prior = np.concatenate([np.zeros(6), self._prior])
-        gradient = rows.T @ right - prior**2 * np.concatenate([np.zeros(6), state.weights])
-        normal = rows.T @ rows + np.diag(prior**2 + 1e-9)
-        free = np.ones(len(prior), bool)
-        first = 6 + self._modes
-        for _ in range(4):
-            change = np.zeros(len(prior))
-            held = np.flatnonzero(~free)
-            change[held] = -state.weights[held - 6]
-            change[free] = np.linalg.solve(
-                normal[np.ix_(free, free)], gradient[free] - normal[np.ix_(free, held)] @ change[held]
-            )
-            negative = np.flatnonzero(state.weights[self._modes :] + change[first:] < -1e-9) + first
-            if len(negative) == 0:
-                break
-            free[negative] = False
+    def _step(self, state: _State, target_px: Array, precision: Array) -> tuple[_State, float]:
+        """One re-weighted Gauss-Newton step, and its largest change of a weight in the prior's sd."""
+        error_px, jacobian = self._linearised(state, target_px)
+        sure = _cauchy(error_px, precision / state.scale, self._settings.outlier)
+        rows = (jacobian * sure[:, None, None]).reshape(-1, jacobian.shape[-1])
+        prior = np.concatenate([np.full(6, 1e-6), self._prior])
+        normal = rows.T @ rows + np.diag(prior**2)
+        pull = prior**2 * np.concatenate([np.zeros(6), state.weights])
+        gradient = rows.T @ (error_px * sure[:, None]).reshape(-1) - pull
+        floor = np.concatenate([np.full(6 + self._modes, -np.inf), -state.weights[self._modes :]])
+        change = _solve_above(normal, gradient, floor)
         weights = state.weights + change[6:]
         weights[self._modes :] = np.clip(weights[self._modes :], 0.0, 1.0)
-        return _State(
+        moved = _State(
             state.scale * float(np.exp(np.clip(change[3], -0.5, 0.5))),
-            rotation_from_vector(change[:3]) @ state.rotation,
+            _orthonormal(rotation_from_vector(change[:3]) @ state.rotation),
             state.shift_px + change[4:6],
             weights,
         )
+        return moved, float(np.abs((weights - state.weights) * self._prior).max())
 
-    def result(self, state: _State) -> Fit:
-        """Whatever has been found, in the model's terms."""
-        expression = np.zeros(len(self._model.expression), np.float32)
-        expression[self._movements] = state.weights[self._modes :]
-        error_px = self._linearised(state)[0]
-        inner = np.delete(error_px, JAW, axis=0)
-        return Fit(
-            state.weights[: self._modes].astype(np.float32),
-            expression,
-            Camera(state.scale, _orthonormal(state.rotation), state.shift_px),
-            _rms(inner),
-            _rms(error_px[JAW]),
-        )
-
-    def _linearised(self, state: _State) -> tuple[Array, Array]:
-        """(68, 2) px still missing, and (68, 2, 6 + K): what turning, scaling, shifting and each weight would add."""
+    def _linearised(self, state: _State, target_px: Array) -> tuple[Array, Array]:
+        """(L, 2) px still missing, and (L, 2, 6 + K): what turning, scaling, shifting and each weight would add."""
         turned = (self._neutral + np.tensordot(state.weights, self._basis, 1)) @ state.rotation.T
-        modes = self._basis @ state.rotation.T  # (K, 68, 3)
+        modes = self._basis @ state.rotation[:2].T  # (K, L, 2)
         x, y, z = turned.T
         zero, one = np.zeros_like(x), np.ones_like(x)
         s = state.scale
@@ -195,19 +188,44 @@ class _Problem:
         jacobian[:, 0, :6], jacobian[:, 1, :6] = np.stack(across, 1), np.stack(down, 1)
         jacobian[:, 0, 6:], jacobian[:, 1, 6:] = s * modes[:, :, 0].T, -s * modes[:, :, 1].T
         seen_px = np.column_stack([s * x, -s * y]) + state.shift_px
-        return self._target_px - seen_px, jacobian
+        return target_px - seen_px, jacobian
 
-    def _weights(self, error_px: Array, scale: float) -> Array:
-        """(68,), 1 / px: precision of each landmark times Cauchy's weight of its present error."""
-        precision = self._precision / scale
-        off = np.linalg.norm(error_px, axis=1) * precision / self._settings.outlier
-        return np.asarray(precision / np.sqrt(1 + off**2))
+    def _result(self, state: _State, target_px: Array) -> Fit:
+        expression = np.zeros(self._expressions, np.float32)
+        expression[self._movements] = state.weights[self._modes :]
+        square = (self._linearised(state, target_px)[0] ** 2).sum(1)
+        oval = np.isin(self._used, OVAL)
+        return Fit(
+            state.weights[: self._modes].astype(np.float32),
+            expression,
+            Camera(state.scale, state.rotation, state.shift_px),
+            float(np.sqrt(square[~oval].mean())),
+            float(np.sqrt(square[oval].mean())),
+        )
+
+
+def _cauchy(error_px: Array, precision: Array, outlier: float) -> Array:
+    """(L,), 1 / px: square roots of the landmarks' weights, less for those that are far off now."""
+    off = np.linalg.norm(error_px, axis=1) * precision / outlier
+    return np.asarray(precision / np.sqrt(1 + off**2))
+
+
+def _solve_above(normal: Array, gradient: Array, floor: Array) -> Array:
+    """Solve normal @ change = gradient with change >= floor: what would fall below is held there, at most 4 times."""
+    free = np.ones(len(gradient), bool)
+    change = np.zeros(len(gradient))
+    for _ in range(4):
+        held = ~free
+        change[held] = floor[held]
+        rest = gradient[free] - normal[np.ix_(free, held)] @ change[held]
+        change[free] = np.linalg.solve(normal[np.ix_(free, free)], rest)
+        below = change < floor - 1e-9
+        if not below.any():
+            break
+        free &= ~below
+    return change
 
 
 def _orthonormal(rotation: Array) -> Array:
     left, _, right = np.linalg.svd(rotation)
     return np.asarray(left @ right)
-
-
-def _rms(error_px: Array) -> float:
-    return float(np.sqrt((error_px**2).sum(1).mean()))

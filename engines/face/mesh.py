@@ -8,8 +8,6 @@ centimetres: x to the person's left, y up, z out of the face.
 from __future__ import annotations
 
 import difflib
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,23 +19,28 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.errors import BadInput
+from engines.face.arrays import Floats, Indices, check_array, check_out, frozen
 from engines.face.blendshapes import BLENDSHAPE_INDEX, BLENDSHAPES
+from engines.face.gaze import Eye, eyes_of, turn_eyes
+from engines.face.gaze import warm_up as warm_up_gaze
+from engines.face.mesh_files import EXPRESSIONS, PACKED, read_obj_folder, read_packed
+from engines.face.normals import vertex_normals
+from engines.face.normals import warm_up as warm_up_normals
 
-Floats = npt.NDArray[np.float32]
-Indices = npt.NDArray[np.int32]
-
-ASSET = "ict_facekit_light.npz"  # what the packed file is called in an assets folder
+AREAS = {"narrow_face": (0, 6706)}  # besides regions, what `part` can keep: no ears, no neck, no scalp
+_ARRAYS = ("neutral", "triangles", "uvs", "triangle_uvs", "expression", "identity", "source")
 
 
 @dataclass(frozen=True)
 class FaceModel:
-    """A face that takes a shape and an expression.  Its arrays are read-only.
+    """A face that takes a shape and an expression.  Its arrays are read-only; make it with `load`.
 
     neutral: (V, 3) float32, cm.  triangles: (F, 3) int32, corners counter-clockwise seen from outside.
-    uvs: (T, 2) float32, 0..1, v upwards.  triangle_uvs: (F, 3) int32, a row of uvs per corner.
-    expression: (E, V, 3) float32, cm at weight 1.  identity: (I, V, 3) float32, cm at weight 1 (one standard deviation
-    of the people it was learned from).  regions: name -> (first vertex, one past the last).
-    source: (V,) int32, each vertex's number in the whole model; `part` keeps it.
+    uvs: (T, 2) float32, v upwards.  triangle_uvs: (F, 3) int32, a row of uvs per corner.
+    expression: (E, V, 3) float32, cm at weight 1.  identity: (I, V, 3) float32, cm at weight 1, which is one standard
+    deviation of the people that it was learned from.  regions: name -> (first vertex, one past the last).
+    source: (V,) int32, ascending: each vertex's number in the whole model, which `part` remembers.  eyes: its eyeballs.
+    Leave both out for a whole model.
     """
 
     neutral: Floats
@@ -49,34 +52,52 @@ class FaceModel:
     identity: Floats
     regions: Mapping[str, tuple[int, int]]
     source: Indices = field(default_factory=lambda: np.zeros(0, np.int32))
+    eyes: tuple[Eye, ...] = ()
 
     def __post_init__(self) -> None:
-        """Freeze the arrays."""
-        if len(self.source) != len(self.neutral):
+        """Freeze."""
+        if len(self.source) == 0:
             object.__setattr__(self, "source", np.arange(len(self.neutral), dtype=np.int32))
-        for name in ("neutral", "triangles", "uvs", "triangle_uvs", "expression", "identity", "source"):
-            array = np.ascontiguousarray(getattr(self, name)).view()
-            array.flags.writeable = False
-            object.__setattr__(self, name, array)
-        object.__setattr__(self, "regions", MappingProxyType(dict(self.regions)))
+        for name in _ARRAYS:
+            object.__setattr__(self, name, frozen(np.ascontiguousarray(getattr(self, name))))
+        regions = dict(self.regions)
+        if not self.eyes:
+            object.__setattr__(self, "eyes", eyes_of(self.neutral, regions, self.expression_names))
+        object.__setattr__(self, "regions", MappingProxyType(regions))
 
     @classmethod
     def load(cls, path: Path) -> FaceModel:
         """Read a face model.
 
-        path: the packed .npz, or an assets folder with it.
-        Raises BadInput in one sentence when the file is missing, cut short or holds something else.
+        path: the packed .npz (0.2 s), ICT-FaceKit's folder of OBJ files (some seconds), or a folder with the former.
+        Raises BadInput in one sentence when a file is missing, cut short or holds something else.
         """
-        if path.is_dir():
-            path = path / ASSET
-        return _from_packed(path)
+        if path.is_dir() and (path / PACKED).is_file():
+            path = path / PACKED
+        return cls.from_arrays(read_obj_folder(path) if path.is_dir() else read_packed(path))
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> FaceModel:
+        """A model from what engines/face/mesh_files.py reads."""
+        ranges = zip(arrays["region_names"].tolist(), arrays["region_ranges"].tolist(), strict=True)
+        return cls(
+            neutral=arrays["neutral"],
+            triangles=arrays["triangles"],
+            uvs=arrays["uvs"],
+            triangle_uvs=arrays["triangle_uvs"],
+            expression=arrays["expression"],
+            expression_names=tuple(arrays["expression_names"].tolist()),
+            identity=arrays["identity"],
+            regions={name: (first, last) for name, (first, last) in ranges},
+        )
 
     def vertices(self, identity: npt.ArrayLike, expression: npt.ArrayLike, out: Floats | None = None) -> Floats:
         """Vertices of a person with an expression.
 
         identity: up to I weights, standard deviations; further ones are 0.  expression: (E,) weights, 0..1 (others
-        are extrapolated).  out: (V, 3) float32, C-contiguous, filled and returned; without it a new array is made.
-        Only weights that are not zero cost time.  Raises BadInput when a shape does not fit or a weight is not finite.
+        are extrapolated); the eyeLook weights turn the eyeballs too.  out: (V, 3) float32, C-contiguous, filled and
+        returned; without it a new array is made.  Only weights that are not zero cost time.
+        Raises BadInput when a shape does not fit or a weight is not finite.
         """
         shape, movement = np.asarray(identity, np.float32), np.asarray(expression, np.float32)
         if shape.ndim != 1 or len(shape) > len(self.identity):
@@ -85,20 +106,50 @@ class FaceModel:
             raise BadInput(f"expression must be ({len(self.expression)},) weights, found shape {movement.shape}")
         if not (np.isfinite(shape).all() and np.isfinite(movement).all()):
             raise BadInput("a weight of the face model is not a finite number: leave lost faces out")
-        if out is None:
-            out = np.empty_like(self.neutral)
-        elif out.shape != self.neutral.shape or out.dtype != np.float32 or not out.flags.c_contiguous:
-            raise BadInput(f"out must be contiguous float32 {self.neutral.shape}, found {out.dtype} {out.shape}")
+        out = np.empty_like(self.neutral) if out is None else out
+        check_out(out, np.float32, self.neutral.shape)
         np.copyto(out, self.neutral)
         for weights, modes in ((shape, self.identity), (movement, self.expression)):
             active = np.flatnonzero(weights)
             if len(active):
-                _add_modes(weights, active, modes, out)
+                _add_modes(frozen(weights), active, modes, out)
+        turn_eyes(self.eyes, movement, out)
         return out
 
     def person(self, identity: npt.ArrayLike) -> FaceModel:
         """The same model with somebody's shape as its neutral face, so that a frame costs the expression only."""
         return replace(self, neutral=self.vertices(identity, np.zeros(len(self.expression))))
+
+    def part(self, *names: str) -> FaceModel:
+        """A smaller model: these regions or AREAS only, their vertices numbered anew from 0 in the old order.
+
+        Triangles stay when all their corners do; uvs stay whole.  Raises BadInput when a name is unknown.
+        """
+        keep = np.zeros(len(self.neutral), bool)
+        for name in names:
+            if name in AREAS:
+                first, last = AREAS[name]
+                keep |= (self.source >= first) & (self.source < last)
+            elif name in self.regions:
+                keep[slice(*self.regions[name])] = True
+            else:
+                known = ", ".join([*self.regions, *AREAS])
+                raise BadInput(f"the face model has no region {name!r}: the regions are {known}")
+        row = np.cumsum(keep, dtype=np.int32)  # (V,): kept vertices up to and with this one
+        before = np.concatenate([[0], row])
+        whole = keep[self.triangles].all(1)
+        cut = {name: (int(before[first]), int(before[last])) for name, (first, last) in self.regions.items()}
+        return replace(
+            self,
+            neutral=self.neutral[keep],
+            triangles=row[self.triangles[whole]] - 1,
+            triangle_uvs=self.triangle_uvs[whole],
+            expression=self.expression[:, keep],
+            identity=self.identity[:, keep],
+            regions={name: (first, last) for name, (first, last) in cut.items() if last > first},
+            source=self.source[keep],
+            eyes=(),
+        )
 
     def weights(self, expression: Mapping[str, float]) -> Floats:
         """(E,) float32 weights from name -> weight; names left out are 0.
@@ -118,16 +169,9 @@ class FaceModel:
         return self.expression_names.index(name)
 
     def normals(self, vertices: Floats, out: Floats | None = None) -> Floats:
-        """Smooth unit normals: triangles' normals, weighted by area, averaged at each vertex.
-
-        vertices: (V, 3) float32.  Returns (V, 3) float32, pointing out of the face; 0 where no triangle has an area.
-        """
-        if vertices.shape != self.neutral.shape or vertices.dtype != np.float32:
-            raise BadInput(f"vertices must be float32 {self.neutral.shape}, found {vertices.dtype} {vertices.shape}")
-        if out is None:
-            out = np.empty_like(self.neutral)
-        _normals(_frozen(np.ascontiguousarray(vertices)), self.triangles, out)
-        return out
+        """Smooth unit normals (V, 3) float32, out of the face, as engines/face/normals.py makes them."""
+        check_array(vertices, "vertices", np.float32, self.neutral.shape)
+        return vertex_normals(vertices, self.triangles, out)
 
     def rows_of(self, source: Sequence[int]) -> npt.NDArray[np.int64]:
         """Rows of vertices that are known by their number in the whole model, such as LANDMARKS_68.
@@ -186,74 +230,22 @@ def _arkit_index(name: str) -> int:
     return -1
 
 
-# ICT-FaceKit Light's expressions, in the packed file's order (alphabetical)
-EXPRESSIONS = (
-    "PupilDilate_L", "PupilDilate_R", "browDown_L", "browDown_R", "browInnerUp_L", "browInnerUp_R", "browOuterUp_L",
-    "browOuterUp_R", "cheekPuff_L", "cheekPuff_R", "cheekRaiser_L", "cheekRaiser_R", "cheekSquint_L", "cheekSquint_R",
-    "eyeBlink_L", "eyeBlink_R", "eyeLookDown_L", "eyeLookDown_R", "eyeLookIn_L", "eyeLookIn_R", "eyeLookOut_L",
-    "eyeLookOut_R", "eyeLookUp_L", "eyeLookUp_R", "eyeSquint_L", "eyeSquint_R", "eyeWide_L", "eyeWide_R", "jawForward",
-    "jawLeft", "jawOpen", "jawRight", "mouthClose", "mouthDimple_L", "mouthDimple_R", "mouthFrown_L", "mouthFrown_R",
-    "mouthFunnel", "mouthLeft", "mouthLowerDown_L", "mouthLowerDown_R", "mouthPress_L", "mouthPress_R", "mouthPucker",
-    "mouthRight", "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper", "mouthSmile_L",
-    "mouthSmile_R", "mouthStretch_L", "mouthStretch_R", "mouthUpperUp_L", "mouthUpperUp_R", "noseSneer_L",
-    "noseSneer_R",
-)  # fmt: skip
 _ARKIT_OF = np.array([_arkit_index(name) for name in EXPRESSIONS])
 
 
-def _from_packed(path: Path) -> FaceModel:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise BadInput(f"{path} is no face model, or it is cut short ({error}): fetch it again") from error
-    try:
-        ranges = zip(arrays["region_names"].tolist(), arrays["region_ranges"].tolist(), strict=True)
-        return FaceModel(
-            neutral=arrays["neutral"],
-            triangles=arrays["triangles"],
-            uvs=arrays["uvs"],
-            triangle_uvs=arrays["triangle_uvs"],
-            expression=arrays["expression"].astype(np.float32),
-            expression_names=tuple(arrays["expression_names"].tolist()),
-            identity=arrays["identity"].astype(np.float32),
-            regions={name: (first, last) for name, (first, last) in ranges},
-        )
-    except KeyError as error:
-        raise BadInput(f"{path} lacks {error}, so it is no face model: fetch it again") from error
-
-
-def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A read-only view: kernels are compiled once, whether the caller's array may be written or not."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
+def warm_up() -> None:
+    """Compile (or load) the kernels: call it before time matters."""
+    zero, one = np.zeros((1, 1, 3), np.float32), np.ones(1, np.float32)
+    _add_modes(frozen(one), np.zeros(1, np.int64), frozen(zero), np.zeros((1, 3), np.float32))
+    warm_up_gaze()
+    warm_up_normals()
 
 
 @numba.njit(cache=True, nogil=True)
 def _add_modes(weights: Floats, active: npt.NDArray[np.int64], modes: Floats, out: Floats) -> None:
-    """out += sum of weights[k] * modes[k]; modes: (K, V, 3), out: (V, 3)."""
+    """out += sum of weights[k] * modes[k] over active k; modes: (K, V, 3), out: (V, 3)."""
     flat = out.reshape(-1)
     for k in active:
         weight, mode = weights[k], modes[k].reshape(-1)
         for i in range(flat.shape[0]):
             flat[i] += weight * mode[i]
-
-
-@numba.njit(cache=True, nogil=True)
-def _normals(vertices: Floats, triangles: Indices, out: Floats) -> None:
-    """Cross products are twice the area long, so adding them up weights by area."""
-    out[:] = 0
-    for f in range(triangles.shape[0]):
-        a, b, c = triangles[f, 0], triangles[f, 1], triangles[f, 2]
-        ux, uy, uz = vertices[b, 0] - vertices[a, 0], vertices[b, 1] - vertices[a, 1], vertices[b, 2] - vertices[a, 2]
-        vx, vy, vz = vertices[c, 0] - vertices[a, 0], vertices[c, 1] - vertices[a, 1], vertices[c, 2] - vertices[a, 2]
-        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
-        for corner in (a, b, c):
-            out[corner, 0] += nx
-            out[corner, 1] += ny
-            out[corner, 2] += nz
-    for i in range(out.shape[0]):
-        length = np.sqrt(out[i, 0] ** 2 + out[i, 1] ** 2 + out[i, 2] ** 2)
-        if length > 0:
-            out[i] /= length
