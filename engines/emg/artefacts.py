@@ -97,7 +97,7 @@ def draw_artefacts(
 ) -> tuple[Artefact, ...]:
     """A session's bad luck, in the order of time.
 
-    A motion takes a few neighbouring channels and is mostly small (log-normal around 0.9 mV), now and then several
+    A motion takes a few neighbouring channels and is mostly small (log-normal around 1.2 mV), now and then several
     millivolts.  Raises BadInput for a duration that is not positive or a negative seed.
     """
     if not 0 < duration_s < 1e6 or seed < 0:
@@ -107,7 +107,7 @@ def draw_artefacts(
     minutes = duration_s / 60.0
     found: list[Artefact] = []
     for _ in range(rng.poisson(mishaps.motions_per_min * minutes)):
-        amplitude = float(np.clip(900.0 * np.exp(0.9 * rng.standard_normal()), 50.0, 8000.0))
+        amplitude = float(np.clip(1200.0 * np.exp(0.9 * rng.standard_normal()), 50.0, 8000.0))
         length, swing = float(rng.uniform(0.3, 1.2)), float(rng.uniform(2.0, 7.0))
         near = _neighbours(montage, int(rng.integers(len(montage))), int(rng.integers(1, 5)))
         found.append(Motion(float(rng.uniform(0, duration_s)), length, near, round(amplitude, 1), round(swing, 2)))

@@ -220,10 +220,7 @@ class _Maker:
     def contract(self, number: int, task: Task, hold: Contraction, first_s: float) -> Held:
         """One contraction: every action rises to its level, holds and falls, each at its own moment."""
         rng = self._rng
-        effort = float(np.exp(self._spread(_CONTRACTION_SD) * rng.standard_normal()))
-        level = task.intent * self._habit(task.name) * effort
-        level = level * np.exp(self._spread(_ACTION_SD) * rng.standard_normal(len(_BASES))[_BASE_OF])
-        level = np.clip(level * np.exp(self._spread(_SIDE_SD) * rng.standard_normal(len(ACTIONS))), 0.0, 1.0)
+        effort, level = self._strength(task)
         rise_s, fall_s = (
             s * self._tempo * float(np.exp(self._spread(_TEMPO_SD) * rng.standard_normal())) for s in (_RISE_S, _FALL_S)
         )
@@ -235,6 +232,16 @@ class _Maker:
         shape = _edge((t_s - start_s + rise_s) / rise_s) * (1.0 - _edge((t_s - end_s) / fall_s))
         self.intent[reach] = np.maximum(self.intent[reach], shape * level)
         return Held(number, task.name, start_s, end_s, effort)
+
+    def _strength(self, task: Task) -> tuple[float, np.ndarray]:
+        """Effort of one repetition and (38,) levels of the actions; a calibration's maximum does not vary."""
+        draws = [self._rng.standard_normal(n) for n in (1, len(_BASES), len(ACTIONS))]
+        if task.mode == "calibration":
+            return 1.0, task.intent
+        effort = float(np.exp(self._spread(_CONTRACTION_SD) * draws[0][0]))
+        level = task.intent * self._habit(task.name) * effort
+        level = level * np.exp(self._spread(_ACTION_SD) * draws[1][_BASE_OF])
+        return effort, np.clip(level * np.exp(self._spread(_SIDE_SD) * draws[2]), 0.0, 1.0)
 
     def _habit(self, task: str) -> np.ndarray:
         """(38,) how strongly this person uses each action in this task; both sides alike."""
