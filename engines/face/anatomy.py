@@ -14,6 +14,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components, dijkstra
 
 from engines.face.furrow_windows import Windows, windows
+from engines.face.landmarks import FaceLandmarks
 from engines.face.mesh import LANDMARKS_68, FaceModel
 from engines.face.movement import Movement
 
@@ -105,6 +106,11 @@ class Anatomy:
         They are what bounds the eye's opening seen from the front, not the skin that turns in behind it.
         """
         return tuple(self._margin(index) for index in range(2))
+
+    @cached_property
+    def landmarks(self) -> FaceLandmarks:
+        """Where MediaPipe's landmarks lie on this model."""
+        return FaceLandmarks.load().on(self.model)
 
     @cached_property
     def movement(self) -> Movement:

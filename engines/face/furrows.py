@@ -23,7 +23,7 @@ _FINE = 3  # drawn so much larger
 # which expressions make which furrows, and how much at weight 1
 CAUSES: dict[str, dict[str, float]] = {
     "forehead": {"browInnerUp": 0.6, "browOuterUp": 0.6},
-    "fold": {"mouthSmile": 0.75, "noseSneer": 0.7, "mouthUpperUp": 0.5, "cheekSquint": 0.3, "mouthDimple": 0.4},
+    "fold": {"mouthSmile": 0.75, "noseSneer": 0.45, "mouthUpperUp": 0.3, "cheekSquint": 0.3, "mouthDimple": 0.4},
     "crow": {"eyeSquint": 0.45, "cheekSquint": 0.7, "mouthSmile": 0.35},
     "frown": {"browDown": 0.9},
     "bridge": {"noseSneer": 1.0, "browDown": 0.15},
@@ -116,7 +116,7 @@ def _folds(pencil: _Pencil, marks: Doubles, scale: float) -> None:
         start = marks[wing] + np.array([sign * 0.75, -0.30]) * scale
         end = marks[corner] + np.array([sign * 0.70, 0.25]) * scale
         bend = 0.45 * start + 0.55 * end + np.array([sign * 0.22, -0.05]) * scale
-        pencil.fold(0, np.stack([start, bend, end]), 0.26, 0.34, np.array([sign * 0.85, -0.5]))
+        pencil.fold(0, np.stack([start, bend, end]), 0.22, 0.38, np.array([sign * 0.85, -0.5]))
 
 
 def _crows(pencil: _Pencil, marks: Doubles, scale: float) -> None:

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 from engines.errors import BadInput
-from engines.face.arrays import Floats, Indices
+from engines.face.arrays import Floats, Indices, Picture
 
 _WRAP = 0.25  # how far light reaches round the skin: 0 is Lambert's hard edge
 _DARKEST, _BRIGHTEST = 0.35, 1.9  # of a ratio; photos hold no more than that
@@ -57,6 +57,16 @@ def flat_shade(light: Light) -> float:
     """Shade of a surface that faces the viewer, such as a wall behind the head; without the light's intensity."""
     along = max((float(light.towards[2]) + _WRAP) / (1 + _WRAP), 0.0)
     return light.ambient + (1 - light.ambient) * along
+
+
+@numba.njit(cache=True, nogil=True)
+def tint_picture(picture: Picture, blue: int, green: int, red: int) -> None:
+    """Colour everything that the light falls on, in place; factors times 256."""
+    for y in range(picture.shape[0]):
+        for x in range(picture.shape[1]):
+            picture[y, x, 0] = min((picture[y, x, 0] * blue + 128) >> 8, 255)
+            picture[y, x, 1] = min((picture[y, x, 1] * green + 128) >> 8, 255)
+            picture[y, x, 2] = min((picture[y, x, 2] * red + 128) >> 8, 255)
 
 
 @numba.njit(cache=True, nogil=True)

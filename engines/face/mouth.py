@@ -17,7 +17,7 @@ from engines.face.mesh import FaceModel
 from engines.face.normals import vertex_normals
 
 # BGR under full light, for a photo whose skin is as bright as the London ones
-_TEETH = (226.0, 242.0, 250.0)
+_TEETH = (222.0, 243.0, 254.0)
 _GUMS = (120.0, 118.0, 190.0)
 _TONGUE = (112.0, 112.0, 188.0)
 _SOCKET = (52.0, 48.0, 98.0)
@@ -52,7 +52,7 @@ def bake_mouth(model: FaceModel, teeth_of: list[Indices], neutral: Floats, brigh
     for tooth in teeth_of:  # darker where neighbours touch
         x = neutral[tooth, 0]
         away = np.abs(x - x.mean()) / max(float(np.ptp(x)) / 2, 1e-3)
-        colour[tooth - first] *= (1 - 0.30 * away**4)[:, None]
+        colour[tooth - first] *= (1 - 0.24 * away**4)[:, None]
     front = float(points[teeth, 2].max())
     deep = np.clip((front - points[:, 2]) / _DEEP_CM, 0, 1)
     dark = 1 - (1 - _DARKEST) * deep**0.8

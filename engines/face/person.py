@@ -39,6 +39,7 @@ _FADE_CM = 0.9  # the skin's mesh fades into the photo over this at its border
 _TURNED = (0.12, 0.34)  # and where it faced so far away in the photo (z of its normal)
 _HEAD_MIDDLE = (0.0, 1.0, 1.0)  # cm in the model
 _NECK = (0.0, -7.0, -1.0)
+_UPPER_TEETH_DOWN_CM = 0.15
 _TOOTH_GROWS = np.array([1.06, 1.0, 1.0], np.float32)
 _LETTER = {"left": "L", "right": "R"}
 
@@ -199,11 +200,14 @@ def dress(
 
 
 def _set_teeth(anatomy: Anatomy, neutral: Floats) -> Floats:
-    """Close the model's gaps between teeth: at this size they draw as black bars."""
+    """Close the model's gaps between teeth, which draw as black bars, and let the upper ones show below the lip."""
     moved = neutral.copy()
+    level = float(np.median(moved[slice(*anatomy.model.regions["teeth"]), 1]))
     for tooth in anatomy.teeth:
         middle = moved[tooth].mean(0)
         moved[tooth] = middle + (moved[tooth] - middle) * _TOOTH_GROWS
+        if middle[1] > level:
+            moved[tooth, 1] -= _UPPER_TEETH_DOWN_CM
     return moved
 
 

@@ -14,13 +14,13 @@ from scipy.interpolate import RBFInterpolator
 
 from engines.face.anatomy import NARROW, SIDES, Anatomy
 from engines.face.camera import Camera
-from engines.face.mesh import LANDMARKS_68, MEDIAPIPE_68
+from engines.face.landmarks import COUNT, OVAL
+from engines.face.mesh import LANDMARKS_68
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int32]
 
-COUNT = 478
 IRISES = {"right": (468, 469, 470, 471, 472), "left": (473, 474, 475, 476, 477)}  # centre, then four on its border
 # MediaPipe's lid contours from the picture's left to its right, and the lips' inner ones
 _LIDS = {
@@ -35,10 +35,10 @@ _LIDS = {
 }
 _UPPER_LIP = (191, 80, 81, 82, 13, 312, 311, 310, 415, 11, 12, 302, 72, 268, 38)
 _LOWER_LIP = (95, 88, 178, 87, 14, 317, 402, 318, 324, 16, 15, 86, 316)
-_JAW_LINE = 17  # the first of the 68 slide along the silhouette: they pull nothing
 _APART = 0.5  # the jaw is opened so far where "near" is asked: else the lips pull on each other
 _LOWER_FALLS_CM = 1.0  # in a fully opened jaw: lower lip
-_SMOOTHING = 0.002
+_SLACK, _LID_SLACK = 0.02, 0.002  # how little a landmark that is 1 mm off, and a lid's line, must be met
+_NOT_PULLING = {*OVAL, *range(468, COUNT), *(n for pair in _LIDS.values() for line in pair for n in line)}
 _FADE_CM = 1.5  # over which bending fades out towards the narrow face's border
 
 
@@ -59,14 +59,28 @@ def bend_to_landmarks(anatomy: Anatomy, neutral: Floats, camera: Camera, landmar
 
     neutral: (V, 3) float32, cm, as fitted.  landmarks_px: (478, 2).  Returns (V, 3) float32.
     """
-    vertices, targets = _constraints(anatomy, neutral, camera, landmarks_px)
-    pull_cm = (targets - camera.project(neutral)[vertices, :2]) / camera.scale * [1, -1]
-    apart = _opened(anatomy)
-    rim = np.flatnonzero(anatomy.edge_cm < 1e-6)[::3]
-    places = np.concatenate([apart[vertices], apart[rim]])
-    pulls = np.concatenate([pull_cm, np.zeros((len(rim), 2))])
-    unique = np.unique(np.round(places, 3), axis=0, return_index=True)[1]
-    field = RBFInterpolator(places[unique], pulls[unique], kernel="thin_plate_spline", smoothing=_SMOOTHING)
+    apart, rim = _opened(anatomy), np.flatnonzero(anatomy.edge_cm < 1e-6)[::3]
+    seen = camera.project(neutral)[:, :2].astype(np.float64)
+    places, targets, now, slack = [], [], [], []
+    table = anatomy.landmarks
+    chosen = np.array([n for n in range(COUNT) if n not in _NOT_PULLING])
+    places.append(table.positions(apart)[chosen])
+    targets.append(landmarks_px[chosen])
+    now.append(table.positions(seen)[chosen])
+    slack.append(_SLACK * (table.sd_cm[chosen] / 0.1) ** 2)
+    for index, side in enumerate(SIDES):
+        for line, margin in zip(_LIDS[side], anatomy.margins[index], strict=True):
+            places.append(apart[margin])
+            targets.append(_along(landmarks_px[list(line)], seen[margin]))
+            now.append(seen[margin])
+            slack.append(np.full(len(margin), _LID_SLACK))
+    pull_cm = (np.concatenate(targets) - np.concatenate(now)) / camera.scale * [1, -1]
+    places.append(apart[rim])
+    slack.append(np.full(len(rim), _SLACK))
+    place, pull = np.concatenate(places), np.concatenate([pull_cm, np.zeros((len(rim), 2))])
+    unique = np.unique(np.round(place, 2), axis=0, return_index=True)[1]
+    smoothing = np.concatenate(slack)[unique]
+    field = RBFInterpolator(place[unique], pull[unique], kernel="thin_plate_spline", smoothing=smoothing)
     moved = np.zeros((len(neutral), 3))
     moved[:NARROW, :2] = field(apart[:NARROW]) * np.minimum(anatomy.edge_cm / _FADE_CM, 1)[:, None]
     lips = np.asarray(LANDMARKS_68[48:])
@@ -99,26 +113,6 @@ def attach_landmarks(anatomy: Anatomy, neutral: Floats, camera: Camera, landmark
     offset = np.zeros((COUNT, 3), np.float32)
     offset[:, :2] = (landmarks_px - camera.project(neutral)[vertex, :2]) / camera.scale * [1, -1]
     return Attachment(vertex, offset)
-
-
-def _constraints(
-    anatomy: Anatomy, neutral: Floats, camera: Camera, landmarks_px: Doubles
-) -> tuple[npt.NDArray[np.int64], Doubles]:
-    """Vertices and where in the photo they belong: brows, nose and lips one to one, lids along their line."""
-    pairs = [(v, m) for k, (v, m) in enumerate(zip(LANDMARKS_68, MEDIAPIPE_68, strict=True)) if _pulls(k)]
-    vertices = [np.array([v for v, _ in pairs])]
-    targets = [landmarks_px[[m for _, m in pairs]]]
-    seen = camera.project(neutral)[:, :2].astype(np.float64)
-    for index, side in enumerate(SIDES):
-        for line, margin in zip(_LIDS[side], anatomy.margins[index], strict=True):
-            vertices.append(margin.astype(np.int64))
-            targets.append(_along(landmarks_px[list(line)], seen[margin]))
-    return np.concatenate(vertices), np.concatenate(targets)
-
-
-def _pulls(number: int) -> bool:
-    """Whether one of the 68 pulls by itself: not the jaw line, and not the lids, which do so as lines."""
-    return number >= _JAW_LINE and not 36 <= number < 48
 
 
 def _along(line: Doubles, points: Doubles) -> Doubles:

@@ -13,12 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.errors import BadInput
-from engines.face import eyes, mouth
+from engines.face import eyes, mouth, turned
 from engines.face import furrows as folds
 from engines.face import light as lights
 from engines.face import skin as skins
 from engines.face import surroundings as around
-from engines.face import turned
 from engines.face.anatomy import NARROW, SIDES, Detail
 from engines.face.arrays import Floats, Picture, check_array, check_out, frozen
 from engines.face.blendshapes import BLENDSHAPE_INDEX, BLENDSHAPES
@@ -148,6 +147,8 @@ class Studio:
         for side in range(2):
             self._draw_eye(person, side, out)
         self._draw_mouth(person, out)
+        if light.tint != (1.0, 1.0, 1.0):
+            lights.tint_picture(out, *(int(256 * factor) for factor in light.tint))
         self._mark(person)
         return Rendered(
             out, self._projected, self._raster, self._landmarks, self._cover, self._expression, pose, light, self._shade
