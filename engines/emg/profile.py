@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -215,7 +215,9 @@ def _relabelled(profile: Profile, label: str) -> Profile:
 
 
 def _weakened(side: PalsySide, residual: float) -> tuple[tuple[str, float], ...]:
-    """Gains of everything that the facial nerve of one side moves."""
+    """Gains of everything that the facial nerve of one side moves. Raises BadInput for another side."""
+    if side not in get_args(PalsySide):
+        raise BadInput(f"a facial nerve is on the right or on the left, not {side!r}")
     return tuple(
         (action, residual)
         for action in ACTIONS

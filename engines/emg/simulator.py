@@ -184,8 +184,9 @@ class SyntheticEmg:
         shape = (count, len(self.montage))
         if out is None:
             out = np.empty(shape, np.float32)
-        elif out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous:
-            raise BadInput(f"out must be contiguous float32 of shape {shape}, got {out.dtype} {out.shape}")
+        elif out.shape != shape or out.dtype != np.float32 or not (out.flags.c_contiguous and out.flags.writeable):
+            raise BadInput(f"out must be writeable, contiguous float32 of shape {shape}, got {out.dtype} {out.shape}")
+        first_sample = int(first_sample)  # another kind of integer would have Numba compile anew
         _mix(first_sample, self._steps_per_sample, *self._signal, *self._electrics, out)
         self._faults.apply(first_sample, self.amplifier.range_uv, out)
         np.clip(out, -self.amplifier.range_uv, self.amplifier.range_uv, out=out)

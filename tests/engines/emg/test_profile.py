@@ -101,6 +101,8 @@ def test_bad_profiles_are_sentences():
         Profile("x", tone=(("mentalis", 2),))
     with pytest.raises(BadInput, match="no palsy 'bad'; choose from mild"):
         palsy("left", "bad")
+    with pytest.raises(BadInput, match="right or on the left, not 'top'"):
+        synkinetic("top")
     with pytest.raises(BadInput, match="at least 2 sessions"):
         recovery("left", 1)
     with pytest.raises(BadInput, match="seed must not be negative"):
