@@ -10,15 +10,14 @@ weak perspective of engines/face/camera.py.
 """
 
 import cv2
-import numba
 import numpy as np
 
 from engines.errors import BadInput
 from engines.face.arrays import Floats, Indices, Picture, check_array, check_indices, check_out, frozen
-from engines.face.raster_lookup import Box, Words, interpolate_seen, texture_seen
+from engines.face.raster_draw import LIMIT_PX, NOTHING, Box, clear_box, draw_triangles, snap_vertices
+from engines.face.raster_lookup import Words, interpolate_seen, texture_seen
 
-NOTHING = -1  # in `Raster.triangle`: no triangle is seen here
-LIMIT_PX = 2.0**20  # vertices further out are moved to here; edge functions then fit 60 bits
+__all__ = ["LIMIT_PX", "NOTHING", "Raster", "warm_up"]
 
 
 class Raster:
@@ -45,7 +44,7 @@ class Raster:
 
     def clear(self) -> None:
         """Start a new picture: nothing is seen anywhere."""
-        _clear(self.triangle, self.barycentric, self.depth, self._box)
+        clear_box(self.triangle, self.barycentric, self.depth, self._box)
         self._box[:] = self.height, 0, self.width, 0
 
     def draw(self, projected: Floats, triangles: Indices, first: int = 0, both_sides: bool = False) -> None:
@@ -66,9 +65,9 @@ class Raster:
         if len(self._snapped) < len(projected):
             self._snapped = np.zeros((len(projected), 2), np.int32)
         projected, triangles = frozen(projected), frozen(triangles)
-        if not _snap(projected, self._snapped, self._box, self.height, self.width):
+        if not snap_vertices(projected, self._snapped, self._box, self.height, self.width):
             raise BadInput("a projected vertex is not a finite number: leave lost faces out")
-        _draw(
+        draw_triangles(
             *(projected, self._snapped, triangles, first, both_sides),
             *(self.triangle, self.barycentric, self.depth),
         )
@@ -143,98 +142,3 @@ def warm_up() -> None:
     raster.interpolate(corners, triangles)
     raster.texture(corners[:, :2].copy(), triangles, np.zeros((2, 2, 3), np.uint8))
     raster.clear()
-
-
-@numba.njit(cache=True, nogil=True)
-def _clear(triangle: Indices, barycentric: Floats, depth: Floats, box: Box) -> None:
-    for y in range(box[0], box[1]):
-        triangle[y, box[2] : box[3]] = NOTHING
-        depth[y, box[2] : box[3]] = -np.inf
-        barycentric[y, box[2] : box[3]] = 0
-
-
-@numba.njit(cache=True, nogil=True)
-def _snap(projected: Floats, snapped: Indices, box: Box, height: int, width: int) -> bool:
-    """Vertices to 1/256 px, and the box grown to hold them all; False when one is not finite."""
-    far = np.float32(LIMIT_PX)
-    left, right, top, bottom = far, -far, far, -far
-    odd = np.float32(0)
-    for i in range(projected.shape[0]):
-        odd += (projected[i, 0] + projected[i, 1] + projected[i, 2]) * np.float32(0)  # 0, or NaN for ever
-        x, y = min(max(projected[i, 0], -far), far), min(max(projected[i, 1], -far), far)
-        left, right, top, bottom = min(left, x), max(right, x), min(top, y), max(bottom, y)
-        snapped[i, 0] = np.int32(np.rint(x * np.float32(256)))
-        snapped[i, 1] = np.int32(np.rint(y * np.float32(256)))
-    if odd != 0:
-        return False
-    box[0], box[1] = min(int(box[0]), max(0, int(top))), max(int(box[1]), min(height, int(bottom) + 2))
-    box[2], box[3] = min(int(box[2]), max(0, int(left))), max(int(box[3]), min(width, int(right) + 2))
-    return True
-
-
-@numba.njit(cache=True, nogil=True)
-def _draw(
-    projected: Floats,
-    snapped: Indices,
-    triangles: Indices,
-    first: int,
-    both_sides: bool,
-    triangle: Indices,
-    barycentric: Floats,
-    depth: Floats,
-) -> None:
-    height, width = triangle.shape
-    for t in range(triangles.shape[0]):
-        # unsigned: Numba then leaves out the test for negative positions, which count from the end
-        a, b, c = np.uint32(triangles[t, 0]), np.uint32(triangles[t, 1]), np.uint32(triangles[t, 2])
-        ax, ay = np.int64(snapped[a, 0]), np.int64(snapped[a, 1])
-        bx, by = np.int64(snapped[b, 0]), np.int64(snapped[b, 1])
-        cx, cy = np.int64(snapped[c, 0]), np.int64(snapped[c, 1])
-        area = (cx - ax) * (by - ay) - (bx - ax) * (cy - ay)  # twice, 1/65536 px^2; y down: positive = front
-        turned = area < 0
-        if area == 0 or (turned and not both_sides):
-            continue
-        x_from, x_to = _centres(ax, bx, cx, width)
-        y_from, y_to = _centres(ay, by, cy, height)
-        if x_from > x_to or y_from > y_to:
-            continue
-        if turned:
-            b, c, bx, by, cx, cy, area = c, b, cx, cy, bx, by, -area
-        one = np.float32(1) / np.float32(area)
-        az, bz, cz = projected[a, 2], projected[b, 2], projected[c, 2]
-        # edge functions, >= 0 inside; a bias of 1 gives the line itself to one of its two triangles
-        a_dx, a_dy, a_bias = _edge(bx, by, cx, cy)
-        b_dx, b_dy, b_bias = _edge(cx, cy, ax, ay)
-        c_dx, c_dy, c_bias = _edge(ax, ay, bx, by)
-        x, y = (x_from << 8), (y_from << 8)
-        a_row = (x - bx) * a_dx + (y - by) * a_dy - a_bias
-        b_row = (x - cx) * b_dx + (y - cy) * b_dy - b_bias
-        c_row = (x - ax) * c_dx + (y - ay) * c_dy - c_bias
-        for py in range(y_from, y_to + 1):
-            wa, wb, wc = a_row, b_row, c_row
-            for px in range(x_from, x_to + 1):
-                if (wa | wb | wc) >= 0:
-                    fa, fb = np.float32(wa + a_bias) * one, np.float32(wb + b_bias) * one
-                    fc = np.float32(wc + c_bias) * one
-                    z = az + fb * (bz - az) + fc * (cz - az)  # a level triangle stays level to the bit
-                    if z > depth[py, px]:
-                        depth[py, px] = z
-                        triangle[py, px] = first + t
-                        barycentric[py, px, 0] = fa
-                        barycentric[py, px, 1] = fc if turned else fb
-                        barycentric[py, px, 2] = fb if turned else fc
-                wa, wb, wc = wa + (a_dx << 8), wb + (b_dx << 8), wc + (c_dx << 8)
-            a_row, b_row, c_row = a_row + (a_dy << 8), b_row + (b_dy << 8), c_row + (c_dy << 8)
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _centres(a: int, b: int, c: int, count: int) -> tuple[int, int]:
-    """First and last pixel whose centre (a multiple of 256) lies between the corners, within 0..count - 1."""
-    return max((min(a, b, c) + 255) >> 8, 0), min(max(a, b, c) >> 8, count - 1)
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _edge(x0: int, y0: int, x1: int, y1: int) -> tuple[int, int, int]:
-    """Change of an edge's function per unit of x and of y, and 0 for left and top edges, 1 for others."""
-    dx, dy = y1 - y0, x0 - x1  # inside is on the left as the viewer sees it
-    return dx, dy, 0 if dx > 0 or (dx == 0 and dy > 0) else 1

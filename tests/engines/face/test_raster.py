@@ -70,6 +70,48 @@ def test_corners_on_pixel_centres_and_halves_equal_the_slow_twin():
     np.testing.assert_allclose(raster.barycentric, weights, atol=2e-6)
 
 
+@pytest.mark.parametrize("side", [63.99, 64.0, 64.01])
+def test_triangles_on_both_sides_of_what_counts_as_small_equal_the_slow_twin(side):
+    height, width = 70, 83
+    for x, y in ((0.2, 0.3), (18.9, 4.6), (-20.0, -30.0), (40.0, 30.0)):
+        square = np.array([[x, y], [x + side, y], [x + side, y + side], [x, y + side]])
+        projected = np.column_stack([square, [0, 3, 9, 1]]).astype(np.float32)
+        triangles = np.array([[0, 2, 1], [0, 3, 2], [1, 0, 3], [3, 2, 1]], np.int32)
+        for triangle in triangles:
+            raster = Raster(height, width)
+            raster.draw(projected, triangle[None])
+            seen, weights, depth = slow_draw(projected, triangle[None], False, height, width)
+            np.testing.assert_array_equal(raster.triangle, seen)
+            np.testing.assert_allclose(raster.barycentric, weights, atol=1e-6)
+            np.testing.assert_allclose(raster.depth, depth, atol=1e-5)
+
+
+def test_drawing_four_pixels_at_a_time_gives_the_same_bits_as_one_by_one():
+    """A triangle seen from behind goes one by one; with two corners swapped it is seen from the front."""
+    projected, triangles = random_mesh(np.random.default_rng(12), 300, 5.0)
+    swapped = np.ascontiguousarray(triangles[:, [0, 2, 1]])
+    one, other = Raster(HEIGHT, WIDTH), Raster(HEIGHT, WIDTH)
+    one.draw(projected, triangles, both_sides=True)
+    other.draw(projected, swapped, both_sides=True)
+    np.testing.assert_array_equal(one.triangle, other.triangle)
+    np.testing.assert_array_equal(one.depth, other.depth)
+    np.testing.assert_array_equal(one.barycentric, other.barycentric[..., [0, 2, 1]])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (2, 1), (1, 3), (3, 3), (2, 5), (5, 4)])
+def test_pictures_of_a_few_pixels_are_filled_and_nothing_beyond(shape):
+    height, width = shape
+    projected = np.array([[-1, -1, 2], [-1, height, 2], [width, -1, 2], [width, height, 2]], np.float32)
+    raster = Raster(height, width)
+    around = np.full(height * width + 32, -7, np.int32)  # what lies behind the picture in memory
+    raster.triangle = around[: height * width].reshape(shape)
+    raster.triangle[:] = NOTHING
+    raster.draw(projected, np.array([[0, 1, 2], [2, 1, 3]], np.int32))
+    assert (raster.triangle != NOTHING).all()
+    assert (raster.depth == 2).all()
+    assert (around[height * width :] == -7).all()
+
+
 def crumpled_sheet(rng, step, snap):
     """A sheet over the whole picture and beyond, cut into triangles whose corners were shaken in the plane."""
     columns, rows = int((WIDTH + 8) / step) + 2, int((HEIGHT + 8) / step) + 2
