@@ -10,8 +10,9 @@ from functools import cached_property
 
 import numpy as np
 
+from engines.emg.intention import CONTROL_HZ
 from engines.emg.montage import FRIDLUND
-from engines.emg.performance import CONTROL_HZ, ELECTROMECHANICAL_DELAY_S, Drive
+from engines.emg.performance import ELECTROMECHANICAL_DELAY_S, Drive
 from engines.errors import BadInput
 
 
