@@ -232,7 +232,7 @@ class Anatomy:
         return _by_x(points, found[0]), _by_x(points, found[1])
 
     def _delta(self, name: str) -> Floats:
-        return self.model.expression[self.model.expression_index(name)]
+        return np.asarray(self.model.expression[self.model.expression_index(name)], np.float32)
 
 
 @dataclass(frozen=True)
@@ -277,7 +277,7 @@ def _by_x(points: Floats, vertices: list[int]) -> Indices:
 
 def _around(points: Floats, ring: Indices) -> Indices:
     middle = points[ring].mean(0)
-    return ring[np.argsort(np.arctan2(points[ring, 1] - middle[1], points[ring, 0] - middle[0]))]
+    return np.asarray(ring[np.argsort(np.arctan2(points[ring, 1] - middle[1], points[ring, 0] - middle[0]))])
 
 
 def _edges(triangles: Indices) -> Indices:

@@ -85,16 +85,16 @@ def _complete(patch: Floats, known: npt.NDArray[np.floating], radius: float) -> 
     for sigma, trust in ((_WHITE_SIGMA, 1.0), (1.2, 0.05), (4.0, 0.001)):
         total += trust * cv2.GaussianBlur(patch * known[:, :, None], (0, 0), sigma * radius)
         weight += trust * cv2.GaussianBlur(known, (0, 0), sigma * radius)
-    return total / np.maximum(weight, 1e-7)[:, :, None]
+    return np.asarray(total / np.maximum(weight, 1e-7)[:, :, None], np.float32)
 
 
 def _disc(patch: Floats, opening: Floats, centre: Doubles, radius: float) -> Picture:
     """The iris' own picture: seen parts from the photo, hidden ones from the other side, else the ring's mean."""
     step = np.linspace(-DISC_REACH, DISC_REACH, DISC, dtype=np.float32)
     x, y = np.meshgrid(step, step)
-    to_photo = [(axis * radius + c).astype(np.float32) for axis, c in zip((x, y), centre, strict=True)]
-    colour = cv2.remap(patch, *to_photo, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    seen = cv2.remap(cv2.erode(opening, np.ones((3, 3))), *to_photo, cv2.INTER_LINEAR)
+    u, v = (np.asarray(axis * radius + c, np.float32) for axis, c in zip((x, y), centre, strict=True))
+    colour = cv2.remap(patch, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    seen = cv2.remap(cv2.erode(opening, np.ones((3, 3))), u, v, cv2.INTER_LINEAR)
     away = np.hypot(x, y)
     rings = np.minimum((away * 10).astype(int), 14)
     mean = np.zeros((15, 3))
@@ -114,7 +114,7 @@ def _with_iris(white: Floats, iris: Picture, centre: Doubles, radius: float) -> 
     u, v = ((axis - c) * scale + (DISC - 1) / 2 for axis, c in zip((x, y), centre, strict=True))
     disc = cv2.remap(iris, u.astype(np.float32), v.astype(np.float32), cv2.INTER_LINEAR)
     share = disc[:, :, 3:].astype(np.float32) / 255
-    return white + share * (disc[:, :, :3] - white)
+    return np.asarray(white + share * (disc[:, :, :3] - white), np.float32)
 
 
 def _bytes(values: npt.NDArray[np.floating]) -> Picture:

@@ -127,7 +127,7 @@ def _crows(pencil: _Pencil, marks: Doubles, scale: float) -> None:
             line = marks[corner] + np.outer([0.55, 0.9, 1.25, 1.55], way) + [[0, 0.04 * scale * k] for k in range(4)]
             pencil.groove(0, line, 0.20 * pencil.rng.uniform(0.7, 1.2), 0.08, 0.03)
         under = marks[[inner, corner]] + np.array([[sign * 0.2, 0.75], [sign * 0.1, 0.62]]) * scale
-        line = np.stack([under[0], under.mean(0) + [0, 0.18 * scale], under[1]])
+        line = np.stack([under[0], under.mean(0) + np.array([0, 0.18 * scale]), under[1]])
         pencil.groove(0, line, 0.10, 0.11, 0.02)
 
 

@@ -86,7 +86,7 @@ def paint_shut(
     open_px, shut_px: (V, 3), the face at rest and with this eye shut, in the photo.  scale: px per cm.
     seed: of the lashes and of the skin's grain.
     """
-    upper, lower = anatomy.margins[side]
+    upper, _ = anatomy.margins[side]
     middle = (shut_px[upper, :2].mean(0) + open_px[upper, :2].mean(0)) / 2
     half = np.array(_ROOM_CM) * scale
     left, top = (int(v) for v in np.floor(middle - half))
@@ -149,7 +149,7 @@ def _upright_strokes(base: Floats) -> npt.NDArray[np.bool_]:
     grey = base.mean(2)
     across = cv2.getStructuringElement(cv2.MORPH_RECT, (4 * FINE + 1, 1))
     thin = cv2.morphologyEx(grey, cv2.MORPH_BLACKHAT, across)
-    return cv2.dilate((thin > _STROKE_GREY).astype(np.uint8), np.ones((FINE, FINE), np.uint8)) > 0
+    return np.asarray(cv2.dilate((thin > _STROKE_GREY).astype(np.uint8), np.ones((FINE, FINE), np.uint8)) > 0)
 
 
 def _membrane(base: Floats, hidden: npt.NDArray[np.bool_]) -> Floats:
@@ -219,7 +219,7 @@ def _lashes(edge_y: Floats, upper: Floats, scale: float, shape: tuple[int, ...],
         points = np.rint(np.stack([xs, ys], 1) * 16).astype(np.int32)
         cv2.polylines(stroke, [points], False, 0.5, 1, cv2.LINE_AA, 4)
         cover = 1 - (1 - cover) * (1 - stroke)
-    return np.minimum(cv2.GaussianBlur(cover, (0, 0), 0.2 * FINE), 0.85)
+    return np.asarray(np.minimum(cv2.GaussianBlur(cover, (0, 0), 0.2 * FINE), 0.85), np.float32)
 
 
 def _lash_colour(photo: Picture, upper: Floats, scale: float) -> Floats:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Doubles = npt.NDArray[np.float64]
 
+_EDGE_CM = 1.6  # over which the mixed skin goes over into the first person's surroundings
 _DETAIL_PX = 1.6  # sigma below which structure is detail, at 14 px per cm
 _DETAIL = 0.75  # share of the first person's detail that comes back
 _CHANGED_MODES = (4, 60)  # identity modes that strangeness draws from; the first ones are size and build
@@ -43,13 +44,13 @@ def mix(people: Sequence[Person], weights: Sequence[float], seed: int, strangene
     neutral = neutral + _recentred(first, neutral)
     projected = camera.project(neutral)
     aligned = [_draw(person, projected) for person in people]
-    skin = np.tensordot(shares, np.stack([a[0].astype(np.float32) for a in aligned]), 1)
+    skin = np.tensordot(shares, np.stack([a[0].astype(np.float32) for a in aligned]), 1).astype(np.float32)
     cover = aligned[0][1].astype(np.float32)[:, :, None] / 255
     sigma = _DETAIL_PX * camera.scale / 14.4
     own = aligned[0][0].astype(np.float32)
     lost = 1 - float(np.sqrt((shares**2).sum()))  # an average of n keeps 1 / sqrt(n) of what is not shared
     skin += _DETAIL * lost * (own - cv2.GaussianBlur(own, (0, 0), sigma)) * cover
-    photo = _lay_into(skin, own, cover, aligned[0][2])
+    photo = _lay_into(skin.astype(np.float32), own, cover.astype(np.float32), aligned[0][2])
     landmarks = np.tensordot(shares, np.stack([_landmarks(p, projected, camera) for p in people]), 1)
     return dress(first.anatomy, neutral, camera, photo, landmarks, seed)
 
@@ -95,9 +96,6 @@ def _draw(person: Person, projected: Floats) -> tuple[Picture, Picture, Floats]:
     return drawn, np.asarray(np.rint(255 * cover * cover * (3 - 2 * cover)), np.uint8), cover
 
 
-_EDGE_CM = 1.6  # over which the mixed skin goes over into the first person's surroundings
-
-
 def _backwards(anatomy: Anatomy, own: Floats, target: Floats, shape: tuple[int, ...]) -> Floats:
     """(H, W, 2): for every pixel of the new picture where to look in the person's photo."""
     raster = Raster(*shape[:2])
@@ -140,7 +138,7 @@ def _lay_into(skin: Floats, around: Floats, cover: Floats, border: Floats) -> Pi
     weight = cv2.GaussianBlur(ring, (0, 0), 25)[:, :, None]
     carried = cv2.GaussianBlur(quotient * ring[:, :, None], (0, 0), 25) / np.maximum(weight, 1e-5)
     share = np.clip(weight / 0.08, 0, 1) * _skin_like(around)[:, :, None]
-    matched = around * (1 + share * (np.clip(carried, 0.6, 1.6) - 1))
+    matched = around * (1 + share * (np.clip(carried, 0.8, 1.25) - 1))
     return np.asarray(np.clip(np.rint(cover * skin + (1 - cover) * matched), 0, 255), np.uint8)
 
 

@@ -128,8 +128,9 @@ def paint_mouth(
     """Draw the mouth's inside.
 
     triangles: (F, 3) of the mouth, drawn from `first` on and seen where opening is not 0; colour[triangles - vertex]
-    is theirs.  light: the smoothed opening.  shift: fine px, how far above a pixel the light is read (it comes from above: the upper lip
-    throws the longer shadow).  gap: the opening, smoothed a little: lips that hardly part show a soft line.
+    is theirs.  light: the smoothed opening.  gap: the same, smoothed less: lips that hardly part show a soft line.
+    shift: fine px, how far above a pixel the light is read (it comes from above: the upper lip throws the longer
+    shadow).
     """
     for y in range(box[0], box[1]):
         for x in range(box[2], box[3]):

@@ -26,7 +26,7 @@ class Movement:
 
     @classmethod
     def of(cls, model: FaceModel) -> Movement:
-        """Collect what moves (about 230 000 of 1.4 million displacements)."""
+        """Collect what moves (about a quarter of the 1.4 million displacements)."""
         starts, vertices, deltas = [0], [], []
         for mode in model.expression:
             moved = np.flatnonzero(np.abs(mode).max(1) > _STILL_CM)

@@ -22,13 +22,14 @@ from engines.face.camera import Camera
 from engines.face.eyes import Eye, look_at_eye
 from engines.face.fit import NEUTRAL, fit
 from engines.face.furrows import draw_furrows
+from engines.face.landmarks import COUNT
 from engines.face.lids import lid_factor, paint_shut
 from engines.face.matte import Matte, cut_out
 from engines.face.mesh import LANDMARKS_68, FaceModel
 from engines.face.mouth import Mouth, bake_mouth
 from engines.face.normals import picture_normals
 from engines.face.raster import Raster
-from engines.face.registration import COUNT, IRISES, Attachment, attach_landmarks, bend_to_landmarks
+from engines.face.registration import IRISES, Attachment, attach_landmarks, bend_to_landmarks
 from engines.face.skin import ALPHA, FIXED, SHUT_U, SHUT_V, U, V
 from engines.face.surroundings import Surroundings, lay_out
 
@@ -125,24 +126,25 @@ class Person:
     @cached_property
     def middle_px(self) -> Doubles:
         """(3,) the head's middle in the photo: what a picture is centred on."""
-        return self.camera.project(np.array([_HEAD_MIDDLE]))[0].astype(np.float64)
+        return np.asarray(self.camera.project(np.array([_HEAD_MIDDLE]))[0], np.float64)
 
     @cached_property
     def pivot_px(self) -> Doubles:
         """(3,) the neck's joint in the photo, about which a head turns."""
-        return self.camera.project(np.array([_NECK]))[0].astype(np.float64)
+        return np.asarray(self.camera.project(np.array([_NECK]))[0], np.float64)
 
     @property
     def landmarks_px(self) -> Doubles:
         """(478, 2), the photo's landmarks."""
         held = self.camera.project(self.neutral)[self.attachment.vertex, :2]
-        return held + self.attachment.offset_cm[:, :2] * np.array([1, -1]) * self.camera.scale
+        return np.asarray(held + self.attachment.offset_cm[:, :2] * np.array([1, -1]) * self.camera.scale)
 
 
 def _check_photo(photo: Picture) -> None:
     if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8 or min(photo.shape[:2]) < SMALLEST_PX:
         raise BadInput(
-            f"a photo must be uint8 BGR of {SMALLEST_PX} px or more, found {photo.dtype} {photo.shape}: take a larger one"
+            f"a photo must be uint8 BGR of {SMALLEST_PX} px or more, found {photo.dtype} {photo.shape}: "
+            "take a larger one"
         )
 
 
@@ -156,7 +158,7 @@ def dress(
     rms_px: float = 0.0,
 ) -> Person:
     """Everything that a registered face and its photo determine.  neutral: (V, 3), as seen in the photo."""
-    photo = np.ascontiguousarray(photo)
+    photo = photo.copy(order="C")  # the caller may go on drawing; and kernels are compiled for writable ones
     projected = camera.project(neutral)
     normals = picture_normals(np.ascontiguousarray(projected[:NARROW]), anatomy.skin)
     delta, shut_px = _blinks(anatomy, neutral, camera)

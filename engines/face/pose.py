@@ -39,7 +39,8 @@ class HeadPose:
             raise BadInput(f"a head can be turned by up to {_MOST_DEG:.0f} degrees, found {angles}")
         if not (abs(self.right_cm) <= 20 and abs(self.up_cm) <= 20 and 0.3 <= self.zoom <= 3):
             raise BadInput(
-                f"a head can be shifted by up to 20 cm and zoomed 0.3..3, found {self.right_cm}, {self.up_cm}, {self.zoom}"
+                "a head can be shifted by up to 20 cm and zoomed 0.3..3, "
+                f"found {self.right_cm}, {self.up_cm}, {self.zoom}"
             )
 
     @property

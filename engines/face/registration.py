@@ -59,28 +59,10 @@ def bend_to_landmarks(anatomy: Anatomy, neutral: Floats, camera: Camera, landmar
 
     neutral: (V, 3) float32, cm, as fitted.  landmarks_px: (478, 2).  Returns (V, 3) float32.
     """
-    apart, rim = _opened(anatomy), np.flatnonzero(anatomy.edge_cm < 1e-6)[::3]
-    seen = camera.project(neutral)[:, :2].astype(np.float64)
-    places, targets, now, slack = [], [], [], []
-    table = anatomy.landmarks
-    chosen = np.array([n for n in range(COUNT) if n not in _NOT_PULLING])
-    places.append(table.positions(apart)[chosen])
-    targets.append(landmarks_px[chosen])
-    now.append(table.positions(seen)[chosen])
-    slack.append(_SLACK * (table.sd_cm[chosen] / 0.1) ** 2)
-    for index, side in enumerate(SIDES):
-        for line, margin in zip(_LIDS[side], anatomy.margins[index], strict=True):
-            places.append(apart[margin])
-            targets.append(_along(landmarks_px[list(line)], seen[margin]))
-            now.append(seen[margin])
-            slack.append(np.full(len(margin), _LID_SLACK))
-    pull_cm = (np.concatenate(targets) - np.concatenate(now)) / camera.scale * [1, -1]
-    places.append(apart[rim])
-    slack.append(np.full(len(rim), _SLACK))
-    place, pull = np.concatenate(places), np.concatenate([pull_cm, np.zeros((len(rim), 2))])
-    unique = np.unique(np.round(place, 2), axis=0, return_index=True)[1]
-    smoothing = np.concatenate(slack)[unique]
-    field = RBFInterpolator(place[unique], pull[unique], kernel="thin_plate_spline", smoothing=smoothing)
+    apart = _opened(anatomy)
+    field = _field(
+        apart, *_pulls(anatomy, apart, neutral, camera, landmarks_px), np.flatnonzero(anatomy.edge_cm < 1e-6)
+    )
     moved = np.zeros((len(neutral), 3))
     moved[:NARROW, :2] = field(apart[:NARROW]) * np.minimum(anatomy.edge_cm / _FADE_CM, 1)[:, None]
     lips = np.asarray(LANDMARKS_68[48:])
@@ -113,6 +95,36 @@ def attach_landmarks(anatomy: Anatomy, neutral: Floats, camera: Camera, landmark
     offset = np.zeros((COUNT, 3), np.float32)
     offset[:, :2] = (landmarks_px - camera.project(neutral)[vertex, :2]) / camera.scale * [1, -1]
     return Attachment(vertex, offset)
+
+
+def _pulls(
+    anatomy: Anatomy, apart: Doubles, neutral: Floats, camera: Camera, landmarks_px: Doubles
+) -> tuple[Doubles, Doubles, Doubles]:
+    """Where on the opened model how many cm (right, up) are missing, and how little each must be met."""
+    seen = camera.project(neutral)[:, :2].astype(np.float64)
+    table = anatomy.landmarks
+    chosen = np.array([number for number in range(COUNT) if number not in _NOT_PULLING])
+    places = [table.positions(apart)[chosen].astype(np.float64)]
+    missing = [landmarks_px[chosen] - table.positions(seen)[chosen]]
+    slack = [_SLACK * (table.sd_cm[chosen].astype(np.float64) / 0.1) ** 2]
+    for index, side in enumerate(SIDES):
+        for line, margin in zip(_LIDS[side], anatomy.margins[index], strict=True):
+            places.append(apart[margin])
+            missing.append(_along(landmarks_px[list(line)], seen[margin]) - seen[margin])
+            slack.append(np.full(len(margin), _LID_SLACK))
+    pull_cm = np.concatenate(missing) / camera.scale * np.array([1, -1])
+    return np.concatenate(places), pull_cm, np.concatenate(slack)
+
+
+def _field(
+    apart: Doubles, place: Doubles, pull: Doubles, slack: Doubles, border: npt.NDArray[np.int64]
+) -> RBFInterpolator:
+    """The smooth bending: what pulls, and nothing at the narrow face's border.  Points at one place count once."""
+    rim = apart[border[::3]]
+    place, pull = np.concatenate([place, rim]), np.concatenate([pull, np.zeros((len(rim), 2))])
+    slack = np.concatenate([slack, np.full(len(rim), _SLACK)])
+    _, unique = np.unique(np.round(place, 2), axis=0, return_index=True)
+    return RBFInterpolator(place[unique], pull[unique], kernel="thin_plate_spline", smoothing=slack[unique])
 
 
 def _along(line: Doubles, points: Doubles) -> Doubles:

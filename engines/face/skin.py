@@ -39,8 +39,8 @@ def paint_skin(
 
     triangle, barycentric: of the raster; indices at and beyond len(triangles) are not skin.  box: rows from, to,
     columns from, to.  fixed: (V, FIXED), moving: (V, MOVING).  photo, shut: (H, W, 3).  furrows: (H, W, 2).
-    out: picture of the raster's size; it gets the skin's plain colour.  cover: (h, w), 255 x how far the skin hides what
-    is behind.
+    out: picture of the raster's size; it gets the skin's plain colour.  cover: (h, w), 255 x how far the skin hides
+    what is behind.
     """
     height, width = photo.shape[:2]
     right, bottom = np.float32(width - 1.001), np.float32(height - 1.001)

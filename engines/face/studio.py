@@ -49,7 +49,8 @@ class Rendered:
     picture: (H, W, 3) uint8 BGR.  projected: (V, 3) float32, x px, y px, z_px of all model vertices.  raster: of the
     skin (`Person.anatomy.skin`, vertices below NARROW): triangle, barycentrics, depth.  landmarks_px: (478, 2) float32.
     face_mask: (H, W) uint8, 255 x how far the person's face (skin, eyes, mouth) covers a pixel.  expression: (52,) as
-    shown.  out_from_photo: (2, 3), how the photo's plane came into the picture, without movement.
+    shown.  shade: (NARROW,) float32, light on each skin vertex against the photo's.  out_from_photo: (2, 3), how the
+    photo's plane came into the picture, without the head's pose.
     """
 
     picture: Picture
@@ -61,6 +62,7 @@ class Rendered:
     pose: HeadPose
     light: Light
     shade: Floats
+    out_from_photo: Floats
 
 
 @dataclass
@@ -151,7 +153,8 @@ class Studio:
             lights.tint_picture(out, *(int(256 * factor) for factor in light.tint))
         self._mark(person)
         return Rendered(
-            out, self._projected, self._raster, self._landmarks, self._cover, self._expression, pose, light, self._shade
+            *(out, self._projected, self._raster, self._landmarks, self._cover, self._expression),
+            *(pose, light, self._shade, self._out_from_photo),
         )
 
     def _make_room(self, person: Person) -> None:

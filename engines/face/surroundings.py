@@ -33,8 +33,8 @@ LATTICE_PX = 8  # output pixels between two exact source positions
 class Surroundings:
     """Nodes of one person's photo.  Node (row, column) lies at (origin + column x SPACING_PX, same with row).
 
-    shape: (rows, columns).  triangles: (F, 3) int32 over nodes, where the person is.  place: (N, 3) float32, photo px and depth in px.  follow: (N,) float32, 0..1, how far a
-    node moves with the head.  inside: (I,) int32 nodes under the mesh; corner: (I, 3) int32 and weight: (I, 3)
+    shape: (rows, columns).  triangles: (F, 3) int32 over nodes, where the person is.  place: (N, 3) float32, photo px
+    and depth in px.  follow: (N,) float32, 0..1, how far a node moves with the head.  inside: (I,) int32 nodes under the mesh; corner: (I, 3) int32 and weight: (I, 3)
     float32, their triangle's vertices and barycentrics.  rim: (K,) int32, which of `inside` border on the outside.
     outside: (M,) int32 nodes; spread: (M, K) float32, how much of each rim node's displacement they take.
     """
@@ -92,7 +92,7 @@ def lay_out(
         (rows, columns),
         _of_person(_two_per_cell(rows, columns), person),
         np.stack([grid_x, grid_y, depth], 1).astype(np.float32),
-        _follow(grid_x, grid_y, projected, scale, middle_px).astype(np.float32),
+        _follow(grid_x, grid_y, float(projected[triangles, 1].max()), scale, middle_px).astype(np.float32),
         inside.astype(np.int32),
         np.ascontiguousarray(corner),
         np.ascontiguousarray(weight),
@@ -115,8 +115,8 @@ def _of_person(triangles: Indices, person: npt.NDArray[np.float64]) -> Indices:
 
 
 def _at_nodes(cover: Picture, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    height, width = cover.shape
-    return cover[np.clip(y, 0, height - 1).astype(int), np.clip(x, 0, width - 1).astype(int)] / 255.0
+    rows, columns = (np.clip(axis, 0, n - 1).astype(int) for axis, n in zip((y, x), cover.shape, strict=True))
+    return np.asarray(cover[rows, columns] / 255.0)
 
 
 def _roundness(
@@ -164,11 +164,7 @@ def _spread(
     near = csr_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), (number.size, number.size))
     unknown = np.flatnonzero(~known)
     inside = np.flatnonzero(known)
-    touches = (
-        near[inside][:, unknown].sum(1).A1 > 0
-        if hasattr(near, "A1")
-        else np.asarray(near[inside][:, unknown].sum(1)).ravel() > 0
-    )
+    touches = np.asarray(near[inside][:, unknown].sum(1)).ravel() > 0
     rim = np.flatnonzero(touches)
     degree = np.asarray(near[unknown].sum(1)).ravel() + reach**-2
     system = (identity(len(unknown)).multiply(degree[:, None]) - near[unknown][:, unknown]).tocsc()
@@ -179,12 +175,11 @@ def _spread(
 def _follow(
     x: npt.NDArray[np.float64],
     y: npt.NDArray[np.float64],
-    projected: Floats,
+    chin: float,
     scale: float,
     middle_px: tuple[float, float, float],
 ) -> npt.NDArray[np.float64]:
     """1 on the head and its hair, 0 on the shoulders and the far wall."""
-    chin = float(projected[:, 1].max())
     down = _soft((y - chin) / (9.0 * scale))
     away = _soft((np.hypot(x - middle_px[0], 0.8 * (y - middle_px[1])) / scale - 14.0) / 12.0)
     return np.asarray((1 - down) * (1 - away))

@@ -113,7 +113,7 @@ class Webcam:
         _take(self._soft, self._table, row, column, self._curve, self._colour, noise, self._across, self._down, out)
         if self.settings.jpeg:
             data = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, self.settings.jpeg])[1]
-            out[:] = cv2.imdecode(data, cv2.IMREAD_COLOR)
+            out[:] = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
         return out
 
 
@@ -127,7 +127,7 @@ def _noise_table(height: int, width: int, seed: int) -> Picture:
 
 
 def _curve(settings: WebcamSettings) -> Floats:
-    """(3, 256): light per level and colour, after exposure, white balance, contrast and gamma; 0..255, soft at the top."""
+    """(3, 256), 0..255: light per level and colour after exposure, white balance, contrast, gamma; soft at the top."""
     level = np.arange(_LEVELS) / 255
     light = level[None] * settings.exposure * np.array(settings.white)[:, None]
     light = np.where(light > 0.85, 0.85 + 0.15 * np.tanh((light - 0.85) / 0.15), light)  # highlights roll off
