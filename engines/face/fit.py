@@ -60,8 +60,8 @@ class Fit:
     """A fitted face.
 
     identity: (modes,) float32, standard deviations.  expression: (E,) float32, 0..1.
-    rms_px: distance between landmarks and mesh, px, root mean square over the 432 landmarks of the skin that are not
-    on the face oval; oval_rms_px: over the oval's 36.
+    rms_px: distance between landmarks and mesh, px, root mean square over those of the skin's 432 landmarks beside the
+    face oval that lie in the picture; oval_rms_px: over those of the oval's 36, 0 where none does.
     """
 
     identity: npt.NDArray[np.float32]
@@ -125,7 +125,7 @@ class Fitter:
             state, change = self._step(state, target_px, self._precision * inside)
             if change < self._settings.settled:
                 break
-        return self._result(state, target_px)
+        return self._result(state, target_px, inside)
 
     def _targets(
         self, landmarks_px: npt.NDArray[np.floating], picture_size: tuple[int, int]
@@ -190,17 +190,17 @@ class Fitter:
         seen_px = np.column_stack([s * x, -s * y]) + state.shift_px
         return target_px - seen_px, jacobian
 
-    def _result(self, state: _State, target_px: Array) -> Fit:
+    def _result(self, state: _State, target_px: Array, inside: npt.NDArray[np.bool_]) -> Fit:
         expression = np.zeros(self._expressions, np.float32)
         expression[self._movements] = state.weights[self._modes :]
-        square = (self._linearised(state, target_px)[0] ** 2).sum(1)
-        oval = np.isin(self._used, OVAL)
+        square = (self._linearised(state, target_px)[0][inside] ** 2).sum(1)
+        oval = np.isin(self._used[inside], OVAL)
         return Fit(
             state.weights[: self._modes].astype(np.float32),
             expression,
             Camera(state.scale, state.rotation, state.shift_px),
-            float(np.sqrt(square[~oval].mean())),
-            float(np.sqrt(square[oval].mean())),
+            float(np.sqrt(square[~oval].mean())) if not oval.all() else 0.0,
+            float(np.sqrt(square[oval].mean())) if oval.any() else 0.0,
         )
 
 

@@ -99,7 +99,8 @@ class FaceModel:
         returned; without it a new array is made.  Only weights that are not zero cost time.
         Raises BadInput when a shape does not fit or a weight is not finite.
         """
-        shape, movement = np.asarray(identity, np.float32), np.asarray(expression, np.float32)
+        shape = np.asarray(identity, np.float32, order="C")
+        movement = np.asarray(expression, np.float32, order="C")
         if shape.ndim != 1 or len(shape) > len(self.identity):
             raise BadInput(f"identity must be 0..{len(self.identity)} weights, found shape {shape.shape}")
         if movement.shape != (len(self.expression),):

@@ -77,7 +77,7 @@ def read_packed(path: Path) -> Arrays:
             arrays = {name: file[name] for name in _LAYOUT if name in file.files}
     except OSError as error:
         raise BadInput(f"the face model {path} cannot be read ({error.strerror or 'cut short'}): {_CURE}") from error
-    except (ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise BadInput(f"{path} is no face model, or it is cut short: {_CURE}") from error
     _check(arrays, path)
     kinds = {"f": np.float32, "i": np.int32, "U": np.str_}
