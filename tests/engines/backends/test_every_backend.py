@@ -72,6 +72,8 @@ def test_the_input_may_be_reused_at_once_and_lie_in_any_order(engine):
 
 
 def test_python_makes_no_array_per_call(engine):
+    if (engine.backend, engine.device) == ("torch", "cpu"):
+        pytest.skip("PyTorch on a CPU takes memory for what lies between the layers, and says so")
     given = agreement.probes(engine.inputs, 1)[0]
     for _ in range(5):
         engine.run(given)
