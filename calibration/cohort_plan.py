@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from calibration.data.mmm_layout import ClipId
+from calibration.data.mmm_layout import FPS, ClipId
 from engines.emg.profile import PALSY_RESIDUAL, PalsySide, Profile, healthy, palsy, recovery, synkinetic
 from engines.emg.tasks import TASKS, Clip, emotion_clip, functional_clip, session_clips, task_named
 from engines.errors import BadInput
@@ -27,7 +27,7 @@ _MIXED_FROM = (4, 6)  # photos that go into a new face, from and to
 _GOLDEN = (math.sqrt(5) - 1) / 2  # spreads patients evenly over any number of people
 
 # What a random number is for: the second word of its seed.
-PHOTOS, CONDITION, MIXTURE, PERSON, ORDER, SESSION, CLIP = range(7)
+PHOTOS, CONDITION, MIXTURE, PERSON, ORDER, SIGNALS, LOOK, VIEW = range(8)
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class CohortSettings:
     tasks: names of FACTS 1.6.  emotion_repeats: how often each emotion comes (the Jena recordings have 4).
     repetitions: of each functional movement within its clip.  mixed: every face is mixed from several photos, so that
     nobody can be recognised.  patients: share of participants with palsy, synkinesis or a recovery.
-    seconds: keep only the beginning of each clip; None keeps all.
+    mishaps: how much goes wrong with electrodes and cables, 1 = as usual.  seconds: keep only the beginning of each
+    clip; None keeps all.
     """
 
     participants: int = 36
@@ -48,6 +49,7 @@ class CohortSettings:
     seed: int = 0
     mixed: bool = False
     patients: float = 0.0
+    mishaps: float = 1.0
     seconds: float | None = None
 
     def __post_init__(self) -> None:
@@ -62,6 +64,8 @@ class CohortSettings:
                 raise BadInput(f"{name} must be 1 to {most}, found {value}")
         if not 0 <= self.seed < 2**63:
             raise BadInput(f"the seed must be 0 or more, found {self.seed}")
+        if not 0 <= self.mishaps <= 100:
+            raise BadInput(f"mishaps must be 0 (nothing goes wrong) to 100 times as usual, found {self.mishaps:g}")
         if not 0 <= self.patients <= 1:
             raise BadInput(f"the share of patients must be 0 to 1, found {self.patients:g}")
         if self.seconds is not None and not 0.2 <= self.seconds <= 3600:
@@ -110,12 +114,48 @@ class Participant:
 
 
 @dataclass(frozen=True)
-class ClipPlan:
-    """One clip: who, which recording, and what is done when."""
+class RecordingPlan:
+    """One visit with electrodes or without: what is done, in order.  number: the participant's, from 0."""
 
-    id: ClipId
     participant: Participant
-    clip: Clip
+    number: int
+    session: int
+    electrodes: bool
+    clips: tuple[Clip, ...]
+    ids: tuple[ClipId, ...]
+
+    @property
+    def rec(self) -> str:
+        """The recording's name in MMM: "1N", "2S"."""
+        return f"{self.session}{'S' if self.electrodes else 'N'}"
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """What chance in this recording is drawn from, beside seed and purpose."""
+        return self.number, self.session, int(self.electrodes)
+
+
+@dataclass(frozen=True)
+class ClipPlan:
+    """One clip of a recording.  place: its place there."""
+
+    recording: RecordingPlan
+    place: int
+
+    @property
+    def id(self) -> ClipId:
+        """Its name in the files."""
+        return self.recording.ids[self.place]
+
+    @property
+    def clip(self) -> Clip:
+        """What is done when."""
+        return self.recording.clips[self.place]
+
+    def frames(self, seconds: float | None) -> int:
+        """How many frames it has; seconds: keep only so many of them, None keeps all."""
+        whole = round(self.clip.duration_s * FPS)
+        return whole if seconds is None else min(whole, max(1, round(seconds * FPS)))
 
 
 def random(seed: int, purpose: int, *which: int) -> np.random.Generator:
@@ -172,28 +212,39 @@ def _faces(settings: CohortSettings, fold: Sequence[str], number: int) -> tuple[
 def plan_clips(settings: CohortSettings, people: Sequence[Participant]) -> tuple[ClipPlan, ...]:
     """Every clip, in the order of the files: person, session, without electrodes and with, task.
 
-    A task's number within its recording is the one it has when nothing is left out.
+    A recording always is the whole one; tasks that are not wanted are done, but not filmed.
     """
     return tuple(
-        ClipPlan(ClipId(person.pid, f"{session}{kind}", mode, seq, name), person, clip)
-        for number, person in enumerate(people)
-        for session in range(1, settings.sessions + 1)
-        for kind in "NS"
-        for mode, seq, name, clip in _recording(settings, number, session, kind)
+        ClipPlan(recording, place)
+        for recording in plan_recordings(settings, people)
+        for place, clip in enumerate(recording.clips)
+        if clip.task.name in settings.tasks
     )
 
 
-def _recording(settings: CohortSettings, number: int, session: int, kind: str) -> list[tuple[str, int, str, Clip]]:
-    order = int(random(settings.seed, ORDER, number, session, "NS".index(kind)).integers(2**31))
-    planned: list[tuple[str, int, str, Clip]] = []
-    counts: dict[str, int] = {"schaede": 0, "emotion": 0}
-    for clip in session_clips(order, TASKS, settings.emotion_repeats):
-        task = clip.task
-        if task.name in settings.tasks:
-            again = emotion_clip(task) if task.mode == "emotion" else functional_clip(task, settings.repetitions)
-            planned.append((task.mode, counts[task.mode], task.name, again))
-        counts[task.mode] += 1
-    return planned
+def plan_recordings(settings: CohortSettings, people: Sequence[Participant]) -> tuple[RecordingPlan, ...]:
+    """Every recording with all its tasks: the functional movements in their order, the emotions in a random one."""
+    return tuple(
+        _recording(settings, person, number, session, electrodes)
+        for number, person in enumerate(people)
+        for session in range(1, settings.sessions + 1)
+        for electrodes in (False, True)
+    )
+
+
+def _recording(
+    settings: CohortSettings, person: Participant, number: int, session: int, electrodes: bool
+) -> RecordingPlan:
+    order = int(random(settings.seed, ORDER, number, session, int(electrodes)).integers(2**31))
+    tasks = [clip.task for clip in session_clips(order, TASKS, settings.emotion_repeats)]
+    clips: list[Clip] = []
+    ids: list[ClipId] = []
+    for task in tasks:
+        emotion = task.mode == "emotion"
+        seq = sum(before.mode == task.mode for before in ids)
+        clips.append(emotion_clip(task) if emotion else functional_clip(task, settings.repetitions))
+        ids.append(ClipId(person.pid, f"{session}{'S' if electrodes else 'N'}", task.mode, seq, task.name))
+    return RecordingPlan(person, number, session, electrodes, tuple(clips), tuple(ids))
 
 
 def splits(people: Sequence[Participant]) -> Mapping[str, list[str]]:

@@ -11,13 +11,16 @@ from typing import Annotated, Any
 
 import typer
 
+from rt.commands import Commands
+
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Real-time facial-EMG biofeedback. Research software, not a medical device.",
 )
-simulate = typer.Typer(no_args_is_help=True, help="Stand-ins for devices.")
+simulate = typer.Typer(cls=Commands, no_args_is_help=True, help="Stand-ins for devices and people.")
 assets = typer.Typer(no_args_is_help=True, help="Model files that are not part of the package.")
 station_app = typer.Typer(no_args_is_help=True, help="Station files: example, schema, check.")
 app.add_typer(simulate, name="simulate")

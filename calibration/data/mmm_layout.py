@@ -29,7 +29,7 @@ INDEX, PARAMETER_INDEX, COHORT = "MMM.csv", "MMM_3DMM.csv", "cohort.json"
 SIZE_PX, FPS = 286, 30
 CSV, VIDEO = "csv", "mp4"
 
-Folder = Literal["emg", "video", "video_no-cut", "video_noelec", "video_posed", "mask", "truth"]
+Folder = Literal["emg", "video", "video_no-cut", "video_noelec", "video_posed", "mask", "emg_raw", "truth"]
 _ENDINGS: dict[Folder, str] = {
     "emg": CSV,
     "video": VIDEO,
@@ -37,6 +37,7 @@ _ENDINGS: dict[Folder, str] = {
     "video_noelec": VIDEO,
     "video_posed": VIDEO,
     "mask": "mkv",
+    "emg_raw": "xdf",
     "truth": "npz",
 }
 PARAMETERS = "video_noelec_params"

@@ -130,6 +130,7 @@ def test_one_session_holds_no_recovery():
         ({"emotion_repeats": 0}, "emotion_repeats"),
         ({"repetitions": -1}, "repetitions"),
         ({"seed": -1}, "seed must be 0 or more"),
+        ({"mishaps": -0.5}, "mishaps must be 0"),
         ({"patients": 1.5}, "share of patients"),
         ({"patients": float("nan")}, "share of patients"),
         ({"seconds": 0.0}, "clips of 0 s"),

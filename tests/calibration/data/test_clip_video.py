@@ -47,6 +47,22 @@ def test_the_same_pictures_give_the_same_bytes_for_the_owner_only(tmp_path, kind
     assert first.stat().st_mode & 0o777 == 0o600
 
 
+def test_what_lies_in_memory_does_not_matter(tmp_path):
+    """An encoder that reads what it has not written gives other bytes after other work (x264's mbtree did)."""
+    rng = np.random.default_rng(0)
+    size = (286, 286)
+    y, x = np.mgrid[:286, :286]
+    moving = [np.stack([(x + n) % 200, (y + n) % 180, 0 * x + 90], axis=2).astype(np.uint8) for n in range(12)]
+    found = set()
+    for turn in range(4):
+        for name, pictures in ((f"{turn}.mp4", moving), (f"noise{turn}.mp4", rng.integers(0, 256, (4, 286, 286, 3)))):
+            with ClipWriter(tmp_path / name, size, 30) as video:
+                for picture in pictures:
+                    video.write(np.ascontiguousarray(picture, np.uint8))
+        found.add((tmp_path / f"{turn}.mp4").read_bytes())
+    assert len(found) == 1
+
+
 def test_what_is_no_video_is_refused(tmp_path):
     (tmp_path / "text.mp4").write_text("nothing to see")
     with pytest.raises(BadInput, match="not a readable video"):

@@ -9,12 +9,12 @@ from engines.errors import BadInput
 
 def some_truth(frames=3):
     rng = np.random.default_rng(0)
-    shapes = {field.name: (frames, *shape) for field, shape in zip(dataclasses.fields(Truth), SHAPES, strict=False)}
-    arrays = {name: rng.random(shape).astype(np.float32) for name, shape in shapes.items()}
-    return Truth(**arrays, identity=rng.random(60).astype(np.float32))
+    shapes = zip((field.name for field in dataclasses.fields(Truth)), SHAPES, strict=True)
+    arrays = {name: rng.random((frames, *shape)).astype(np.float32) for name, shape in shapes}
+    return Truth(**arrays | {"emg_intact": arrays["emg_intact"] > 0.5})
 
 
-SHAPES = [(52,), (22,), (22,), (3, 4), (3, 4), (68, 2), (68, 2), (6,)]
+SHAPES = [(52,), (22,), (22,), (22,), (6,), (6,), (3, 4), (3, 4), (68, 2), (68, 2), (8,)]
 
 
 def test_truth_comes_back_bit_for_bit_and_the_same_truth_gives_the_same_bytes(tmp_path):
@@ -23,6 +23,7 @@ def test_truth_comes_back_bit_for_bit_and_the_same_truth_gives_the_same_bytes(tm
         write_truth(tmp_path / name, truth)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     found = read_truth(tmp_path / "a.npz")
+    assert (tmp_path / "a.npz").stat().st_mode & 0o777 == 0o600
     assert len(found) == 3
     for field in dataclasses.fields(Truth):
         np.testing.assert_array_equal(getattr(found, field.name), getattr(truth, field.name))
