@@ -151,23 +151,23 @@ def import_flame(
             "regressor": np.asarray(found["J_regressor"], np.float64),
             "parents": np.where((parents < 0) | (parents >= len(JOINTS)), -1, parents).astype(np.int32),
             "skinning": np.asarray(found["weights"], np.float64),
-            "eyelids": _eyelids(eyelids, len(template)) * _CM,
+            "eyelids": np.zeros((2, len(template), 3)),
         }
     except KeyError as error:
         raise BadInput(f"{pickle_path} lacks {error}: give FLAME's generic_model.pkl") from error
     except (ValueError, TypeError, IndexError) as error:
         raise BadInput(f"{pickle_path} holds arrays of other shapes than FLAME's: give generic_model.pkl") from error
     arrays = {n: a if a.dtype == np.int32 else a.astype(np.float32) for n, a in arrays.items()}
+    if eyelids is not None:
+        arrays["eyelids"] = (_eyelids(eyelids, len(arrays["template"])) * _CM).astype(np.float32)
     model = FlameModel(**_checked(arrays, pickle_path))
     with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         np.savez(file, allow_pickle=False, **{name: getattr(model, name) for name in _NAMES})
     return model
 
 
-def _eyelids(paths: tuple[Path, Path] | None, vertices: int) -> npt.NDArray[np.float64]:
+def _eyelids(paths: tuple[Path, Path], vertices: int) -> npt.NDArray[np.float64]:
     """(2, V, 3), metres."""
-    if paths is None:
-        return np.zeros((2, vertices, 3))
     found = []
     for path in paths:
         try:
