@@ -17,7 +17,7 @@ from engines.face.mesh import FaceModel
 from engines.face.normals import vertex_normals
 
 # BGR under full light, for a photo whose skin is as bright as the London ones
-_TEETH = (222.0, 243.0, 254.0)
+_TEETH = (222.0, 233.0, 251.0)
 _GUMS = (120.0, 118.0, 190.0)
 _TONGUE = (112.0, 112.0, 188.0)
 _SOCKET = (52.0, 48.0, 98.0)
@@ -52,7 +52,7 @@ def bake_mouth(model: FaceModel, teeth_of: list[Indices], neutral: Floats, brigh
     for tooth in teeth_of:  # darker where neighbours touch
         x = neutral[tooth, 0]
         away = np.abs(x - x.mean()) / max(float(np.ptp(x)) / 2, 1e-3)
-        colour[tooth - first] *= (1 - 0.24 * away**4)[:, None]
+        colour[tooth - first] *= (1 - 0.15 * away**4)[:, None]
     front = float(points[teeth, 2].max())
     deep = np.clip((front - points[:, 2]) / _DEEP_CM, 0, 1)
     dark = 1 - (1 - _DARKEST) * deep**0.8
@@ -78,7 +78,7 @@ def _tooth_colours(points: np.ndarray) -> np.ndarray:
     colour *= 1 - np.outer(from_edge**1.5, [0.17, 0.12, 0.08])
     colour *= np.where(upper, 1.0, 0.9)[:, None]
     side = np.clip(np.abs(points[:, 0]) / 2.6, 0, 1)
-    return np.asarray(colour * (1 - 0.35 * side**1.5)[:, None])
+    return np.asarray(colour * (1 - 0.22 * side**1.5)[:, None])
 
 
 def blur_opening(opening: Picture, size: int, out: Picture) -> None:
@@ -144,5 +144,6 @@ def paint_mouth(
             open_ = gain * (np.float32(0.34) + np.float32(0.66) * seen * seen * (3 - 2 * seen))
             for k in range(3):
                 value = (fa * colour[a, k] + fb * colour[b, k] + fc * colour[c, k]) * open_
+                value *= 1 - np.float32(0.14) * (2 - k) * max(1 - open_, np.float32(0))  # lips and gums tint the shade
                 out[y, x, k] = np.uint8(min(value + np.float32(0.5), np.float32(255)))
             cover[y, x] = min(gap[y, x] * 5 // 4, 255)

@@ -41,7 +41,7 @@ _TURNED = (0.12, 0.34)  # and where it faced so far away in the photo (z of its 
 _HEAD_MIDDLE = (0.0, 1.0, 1.0)  # cm in the model
 _NECK = (0.0, -7.0, -1.0)
 _UPPER_TEETH_DOWN_CM = 0.15
-_TOOTH_GROWS = np.array([1.06, 1.0, 1.0], np.float32)
+_TOOTH_GROWS = np.array([1.09, 1.0, 1.0], np.float32)
 _LETTER = {"left": "L", "right": "R"}
 
 

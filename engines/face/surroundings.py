@@ -34,9 +34,10 @@ class Surroundings:
     """Nodes of one person's photo.  Node (row, column) lies at (origin + column x SPACING_PX, same with row).
 
     shape: (rows, columns).  triangles: (F, 3) int32 over nodes, where the person is.  place: (N, 3) float32, photo px
-    and depth in px.  follow: (N,) float32, 0..1, how far a node moves with the head.  inside: (I,) int32 nodes under the mesh; corner: (I, 3) int32 and weight: (I, 3)
-    float32, their triangle's vertices and barycentrics.  rim: (K,) int32, which of `inside` border on the outside.
-    outside: (M,) int32 nodes; spread: (M, K) float32, how much of each rim node's displacement they take.
+    and depth in px.  follow: (N,) float32, 0..1, how far a node moves with the head.  inside: (I,) int32 nodes under
+    the mesh; corner: (I, 3) int32 and weight: (I, 3) float32, their triangle's vertices and barycentrics.  rim: (K,)
+    int32, which of `inside` border on the outside.  outside: (M,) int32 nodes; spread: (M, K) float32, how much of
+    each rim node's displacement they take.
     """
 
     origin_px: float
@@ -303,7 +304,8 @@ def paint(photo: Picture, cover: Picture, lattice: Floats, far_shade: np.float32
                 shade = s0 + f * (s1 - s0)
                 a, b = int(u), int(v)
                 fu, fv = int((u - np.float32(a)) * 128), int((v - np.float32(b)) * 128)
-                gain = int((far_shade + shade * np.float32(cover[b, a]) * np.float32(1 / 255)) * 256)
+                inner = np.float32(max(2 * int(cover[b, a]) - 255, 0)) * np.float32(1 / 255)
+                gain = int((far_shade + shade * inner) * 256)
                 x = i * LATTICE_PX + k
                 for c in range(3):
                     above = photo[b, a, c] * (128 - fu) + photo[b, a + 1, c] * fu
