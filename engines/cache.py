@@ -7,6 +7,7 @@ package.
 import hashlib
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 from engines.errors import EngineError
@@ -49,10 +50,10 @@ def read_private(path: Path) -> bytes | None:
 
 def write_private(path: Path, content: bytes) -> None:
     """Write a file 0600 in one step: readers see the old one or the new one."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
+    descriptor, part = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)  # 0600
+    with os.fdopen(descriptor, "wb") as file:
         file.write(content)
-    part.replace(path)
+    Path(part).replace(path)
 
 
 def digest(*parts: bytes) -> str:

@@ -63,12 +63,12 @@ def _secret(path: Path) -> bytes:
     known = read_private(path)
     if known is not None and len(known) == _KEY_BYTES:
         return known
-    fresh = path.with_name(f"hmac.key.{os.getpid()}.part")
+    fresh = path.with_name(f"hmac.{secrets.token_hex(8)}.part")
     write_private(fresh, secrets.token_bytes(_KEY_BYTES))
     try:
         os.link(fresh, path)  # fails where another process was quicker
     except FileExistsError:
-        if read_private(path) is None or len(read_private(path) or b"") != _KEY_BYTES:
+        if len(read_private(path) or b"") != _KEY_BYTES:
             fresh.replace(path)  # what lies there is no key of ours: plans made with it are built again
     finally:
         fresh.unlink(missing_ok=True)
