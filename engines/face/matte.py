@@ -46,8 +46,9 @@ def cut_out(photo: Picture, middle_px: npt.NDArray[np.floating], chin_px: float,
     outside |= (far < _WALL_GREY[0] + 4) & ~body & ~inner  # wall between strands of hair
     band = cv2.dilate(outside.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
     most = cv2.dilate(far.astype(np.float32), np.ones((11, 11), np.uint8))  # how far full cover differs, near here
-    soft = np.clip((far - _WALL_GREY[0]) / np.maximum(0.7 * most - _WALL_GREY[0], 8), 0, 1)
-    cover = cv2.GaussianBlur(np.where(band & ~body, soft, 1.0).astype(np.float32), (0, 0), 0.6)
+    sharp = np.abs(photo - wall).max(2)
+    soft = np.clip((sharp - _WALL_GREY[0]) / np.maximum(0.9 * most - _WALL_GREY[0], 8), 0, 1)
+    cover = cv2.GaussianBlur(np.where(band & ~body, soft, 1.0).astype(np.float32), (0, 0), 0.4)
     share = np.maximum(cover, 0.2)[:, :, None]
     pure = (photo - (1 - share) * wall) / share
     return Matte(_bytes(255 * cover), _bytes(pure), _bytes(wall))
