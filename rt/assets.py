@@ -19,6 +19,7 @@ from rt.errors import BadSettings, MissingDevice
 
 FOLDER_VARIABLE = "MYOMIRROR_ASSETS"
 FACE_LANDMARKER = "face_landmarker.task"
+FACE_MODEL = "ict_facekit_light.npz"
 _PIECE = 1 << 16  # bytes per read while downloading
 _PATIENCE_S = 20.0  # without a byte
 
@@ -32,9 +33,10 @@ class Asset:
     name: str
     size: int  # bytes
     sha256: str
-    address: str
+    address: str  # "" where there is none to download this very file from
     licence: str
     purpose: str  # what does not work without it
+    origin: str = ""  # how to get one without an address
 
 
 ASSETS = (
@@ -45,6 +47,15 @@ ASSETS = (
         "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task",
         "Apache-2.0, Google",
         "without it the crop does not follow the face and no expression is read",
+    ),
+    Asset(
+        FACE_MODEL,
+        15_364_057,
+        "eb96c552463c233b158fe1ea07c33508782c21990a61ec6efcfa3c188e09caca",
+        "",
+        "MIT, USC ICT",
+        "without it no synthetic people can be drawn",
+        "get https://github.com/ICT-VGL/ICT-FaceKit and give its folder FaceXModel with --face-model",
     ),
 )
 
@@ -60,6 +71,11 @@ def asset(name: str) -> Asset:
 def cache_folder() -> Path:
     """Where `fetch` puts files: the user's cache, e.g. ~/.cache/myomirror/assets. It need not exist yet."""
     return Path(platformdirs.user_cache_dir("myomirror", appauthor=False)) / "assets"
+
+
+def cure(name: str) -> str:
+    """What to do when an asset is missing."""
+    return asset(name).origin or "myomirror assets fetch"
 
 
 def find(name: str) -> Path | None:
@@ -89,9 +105,9 @@ def verify(name: str) -> Path:
     """The checked file of an asset. Raises MissingDevice when it is not installed, BadSettings when altered."""
     found = find(name)
     if found is None:
-        raise MissingDevice(f"{name} is not installed, and {asset(name).purpose}: run `myomirror assets fetch`")
+        raise MissingDevice(f"{name} is not installed, and {asset(name).purpose}: {cure(name)}")
     if state(name) != "ok":
-        raise BadSettings(f"{found} is not the pinned {name} (another sha256): remove it, run `myomirror assets fetch`")
+        raise BadSettings(f"{found} is not the pinned {name} (another sha256): remove it, then {cure(name)}")
     return found
 
 
@@ -99,11 +115,14 @@ def fetch(name: str, progress: Progress = lambda done, total: None) -> Path:
     """Download a pinned asset into the user's cache, 0600, and return its path; nothing is kept unless it is whole.
 
     One that is installed and whole is not fetched again. progress: called with (bytes so far, bytes in all).
-    Raises MissingDevice when the address cannot be reached, BadSettings when what came is not the pinned file.
+    Raises MissingDevice when there is no address or it cannot be reached, BadSettings when what came is not the
+    pinned file.
     """
     wanted, installed = asset(name), find(name)
     if installed is not None and state(name) == "ok":
         return installed
+    if not wanted.address:
+        raise MissingDevice(f"{name} cannot be downloaded as it is: {wanted.origin}")
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor, partial = tempfile.mkstemp(dir=folder, prefix=f".{name}.")  # 0600 from the start

@@ -190,30 +190,35 @@ def simulate_emg(
 @assets.command("list")
 def assets_list() -> None:
     """What there is, and where it was found."""
-    from rt.assets import ASSETS, find
+    from rt.assets import ASSETS, cure, find
 
     for asset in ASSETS:
-        found = find(asset.name)
-        _console().print(f"{asset.name}  {found or 'missing: myomirror assets fetch'}", highlight=False, soft_wrap=True)
+        found = find(asset.name) or f"missing: {cure(asset.name)}"
+        _console().print(f"{asset.name}  {found}", highlight=False, soft_wrap=True)
 
 
 @assets.command("fetch")
 def assets_fetch() -> None:
     """Download what is missing from pinned addresses, checked against pinned SHA-256 sums."""
-    from rt.assets import ASSETS, fetch
+    from rt.assets import ASSETS, cure, fetch, find
 
     for asset in ASSETS:
-        _console().print(str(fetch(asset.name)), highlight=False, soft_wrap=True)
+        by_hand = not asset.address and find(asset.name) is None
+        done = f"{asset.name}  not downloaded: {cure(asset.name)}" if by_hand else str(fetch(asset.name))
+        _console().print(done, highlight=False, soft_wrap=True)
 
 
 @assets.command("verify")
 def assets_verify() -> None:
     """Check what is installed against the pinned SHA-256 sums."""
-    from rt.assets import ASSETS, verify
+    from rt.assets import ASSETS, find, verify
 
     for asset in ASSETS:
-        verify(asset.name)
-        _console().print(f"{asset.name}  ok", highlight=False)
+        if find(asset.name) is None and not asset.address:
+            _console().print(f"{asset.name}  not installed", highlight=False)
+        else:
+            verify(asset.name)
+            _console().print(f"{asset.name}  ok", highlight=False)
 
 
 @station_app.command("schema")

@@ -234,9 +234,9 @@ def asset_state(name: str) -> Check:
     """Whether a pinned file is installed and whole."""
     state, purpose = assets.state(name), assets.asset(name).purpose
     if state == "missing":
-        return Check(name, "warn", f"not installed: {purpose}", "myomirror assets fetch")
+        return Check(name, "warn", f"not installed: {purpose}", assets.cure(name))
     if state == "altered":
-        return Check(name, "fail", f"{assets.find(name)} is not the pinned file", "remove it, myomirror assets fetch")
+        return Check(name, "fail", f"{assets.find(name)} is not the pinned file", f"remove it, {assets.cure(name)}")
     return Check(name, "ok", f"{assets.find(name)}, sha256 as pinned")
 
 

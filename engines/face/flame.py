@@ -101,7 +101,7 @@ class FlameModel:
     def vertices_from_flame55(self, values: npt.ArrayLike, shape: npt.ArrayLike = ()) -> Floats:
         """Vertices from the `flame55` profile: (55,) as 50 expression | 2 eyelid (left, right) | 3 jaw.
 
-        Raises BadInput when there are not 55 values.
+        The lids' two are added after the skinning, left first, as in SMIRK.  Raises BadInput when there are not 55.
         """
         profile = np.asarray(values, np.float64)
         if profile.shape != (sum(size for _, size in FLAME55),):

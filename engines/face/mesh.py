@@ -69,7 +69,7 @@ class FaceModel:
     def load(cls, path: Path) -> FaceModel:
         """Read a face model.
 
-        path: the packed .npz (0.2 s), ICT-FaceKit's folder of OBJ files (some seconds), or a folder with the former.
+        path: the packed .npz (0.2 s), ICT-FaceKit's folder of OBJ files (about 10 s), or a folder with the former.
         Raises BadInput in one sentence when a file is missing, cut short or holds something else.
         """
         if path.is_dir() and (path / PACKED).is_file():

@@ -8,8 +8,10 @@ import threading
 from dataclasses import replace
 
 import pytest
+from typer.testing import CliRunner
 
 from rt import assets
+from rt.cli import app
 from rt.errors import BadSettings, MissingDevice
 
 CONTENT = bytes(range(256)) * 1000
@@ -149,3 +151,30 @@ def test_what_is_there_and_whole_is_not_fetched_again(cache, pinned):
     cache.mkdir(parents=True)
     (cache / NAME).write_bytes(CONTENT)
     assert assets.fetch(NAME) == cache / NAME
+
+
+def test_the_face_model_is_known_but_got_by_hand(cache):
+    assert assets.state(assets.FACE_MODEL) == "missing"
+    for refuse in (assets.verify, assets.fetch):
+        with pytest.raises(MissingDevice, match=r"ict_facekit_light\.npz .*ICT-FaceKit .*--face-model") as error:
+            refuse(assets.FACE_MODEL)
+        assert "\n" not in str(error.value)
+    cache.mkdir(parents=True)
+    (cache / assets.FACE_MODEL).write_bytes(b"altered")
+    with pytest.raises(BadSettings, match="not the pinned ict_facekit_light"):
+        assets.verify(assets.FACE_MODEL)
+
+
+def test_the_pinned_face_model_is_the_one_in_the_shared_folder():
+    if assets.state(assets.FACE_MODEL) == "missing":
+        pytest.skip(f"{assets.FACE_MODEL} is not installed: set $MYOMIRROR_ASSETS")
+    assert assets.state(assets.FACE_MODEL) == "ok"
+
+
+def test_the_commands_skip_what_is_got_by_hand(cache, monkeypatch):
+    by_hand = assets.asset(assets.FACE_MODEL)
+    monkeypatch.setattr(assets, "ASSETS", (by_hand,))
+    for command, says in (("list", "missing: get "), ("fetch", "not downloaded: get "), ("verify", "not installed")):
+        found = CliRunner().invoke(app, ["assets", command])
+        assert found.exit_code == 0
+        assert f"{by_hand.name}  {says}" in found.output

@@ -25,10 +25,11 @@ def small(monkeypatch):
 
 
 def write_obj(path, vertices, uvs, polygons):
-    """As the release writes them: comments, groups, material and v/vt/vn corners, counted from 1."""
+    """As the release writes them, v/vt corners counted from 1, and with what other programs add: groups, normals."""
     lines = ["# a comment", "mtllib other.mtl", "o head", *(f"v {x:.6f} {y:.6f} {z:.6f}" for x, y, z in vertices)]
     lines += [*(f"vt {u:.6f} {v:.6f}" for u, v in uvs), "vn 0.0 0.0 1.0", "usemtl skin", "s 1", "g skin"]
-    lines += ["f " + " ".join(f"{v + 1}/{t + 1}/1" for v, t in polygon) for polygon in polygons]
+    normal = {4: ""}  # quads without, triangles with a normal
+    lines += ["f " + " ".join(f"{v + 1}/{t + 1}{normal.get(len(p), '/1')}" for v, t in p) for p in polygons]
     path.write_text("\n".join(lines) + "\n")
 
 
@@ -132,6 +133,8 @@ def without_polygons(path):
             ),
             "has the polygon 'f 4//1 5/1/1 6/2/1', wanted corners v/vt",
         ),
+        (lambda f: (f / "jawOpen.obj").write_text("v 1 2 nan\n" * 8), "numbers in expression that are not finite"),
+        (lambda f: (f / "jawOpen.obj").write_text("v 1 2\n" * 8), "a line 'v' without 3 numbers"),
         (lambda f: (f / "jawOpen.obj").write_text("v 1 2 x\n" * 8), "a line 'v' without 3 numbers"),
         (lambda f: (f / "jawOpen.obj").write_bytes(bytes(range(256)) * 20), "jawOpen.obj has . vertices|without 3"),
     ],
