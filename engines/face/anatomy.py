@@ -28,6 +28,7 @@ _LID_EDGE_STEPS = 3  # mesh edges from the skin's inner end behind the lid to wh
 _FALLS_CM = 0.05  # a vertex that goes down so far in a blink is upper lid
 _COLUMN_CM = 0.07
 _LASH_SHARE = 0.9
+_CALM = 0.85
 _EYE_CM = (2.3, 1.7)  # half the size of what is drawn finely around an eye
 _LIPS_CM = (4.0, 4.2)
 _MOUTH_PARTS = ("mouth_socket", "gums_and_tongue", "teeth")
@@ -140,6 +141,15 @@ class Anatomy:
             found[side] = np.clip((self.lid[side] - 0.03) / 0.12, 0, 1)
             found[side] = np.maximum(found[side], _LASH_SHARE * self._lash_zone(side))
         return found
+
+    @cached_property
+    def shade_trust(self) -> Floats:
+        """(NARROW,): how far the shade of moved skin follows the mesh, 0..1.
+
+        The model's fold over the eye is deeper than a photo's: unfolded by a blink, it would light up.
+        """
+        lid = np.maximum(self.lid[0], self.lid[1])
+        return (1 - _CALM * np.clip(lid / 0.02, 0, 1)).astype(np.float32)
 
     @cached_property
     def falling(self) -> tuple[tuple[Indices, Floats], ...]:

@@ -24,7 +24,7 @@ _FACTORS = (0.35, 2.6)  # the model's own lid movement, at least and at most tim
 _BESIDE_CM = 0.30  # beyond the corners, where lashes and shadow of the open eye lie
 _LONG_LASH_CM = 1.3  # above the shut lid's edge: how far up open lashes may lie
 _STROKE_GREY = 7.0
-_FREE = 0.12  # of a full fall: skin that goes down further is painted
+_FREE = 0.06  # of a full fall: skin that goes down further is painted
 
 
 def lid_factor(anatomy: Anatomy, side: int, neutral: Floats) -> Floats:

@@ -79,6 +79,20 @@ def lambert(normals: Floats, towards: Floats, ambient: np.float32, out: Floats) 
 
 
 @numba.njit(cache=True, nogil=True)
+def calm(normals: Floats, rest: Floats, rotation: Floats, trust: Floats) -> None:
+    """Pull normals back to those of the face at rest, turned along, where the mesh's own are not to be trusted.
+
+    normals, rest: (V, 3) units, changed in place.  rotation: (3, 3) of the head's pose.  trust: (V,) 0..1.
+    """
+    for v in range(normals.shape[0]):
+        if trust[v] >= 1:
+            continue
+        for k in range(3):
+            turned = rotation[k, 0] * rest[v, 0] + rotation[k, 1] * rest[v, 1] + rotation[k, 2] * rest[v, 2]
+            normals[v, k] = trust[v] * normals[v, k] + (1 - trust[v]) * turned
+
+
+@numba.njit(cache=True, nogil=True)
 def shade_ratio(
     now: Floats, then: Floats, intensity: np.float32, starts: Indices, others: Indices, rough: Floats, out: Floats
 ) -> None:

@@ -51,8 +51,8 @@ class Person:
 
     neutral: (V, 3) float32, cm, the face at rest.  camera: from there to the photo.  photo: (H, W, 3), shut: the same
     with painted shut lids.  furrows: (H, W, 2).  fixed: (NARROW, FIXED) float32, see engines/face/skin.py.  delta:
-    (N, 3) float32, the anatomy's displacements with this person's blink.  lit: (NARROW,) float32, shade in the photo.
-    eyes: left, right.  seed: of furrows and lashes.
+    (N, 3) float32, the anatomy's displacements with this person's blink.  lit: (NARROW,) float32, shade in the photo;
+    normals: (NARROW, 3) there.  eyes: left, right.  seed: of furrows and lashes.
     """
 
     anatomy: Anatomy
@@ -64,6 +64,7 @@ class Person:
     fixed: Floats
     delta: Floats
     lit: Floats
+    normals: Floats
     eyes: tuple[Eye, Eye]
     mouth: Mouth
     attachment: Attachment
@@ -191,6 +192,7 @@ def dress(
         fixed=fixed,
         delta=delta,
         lit=lit,
+        normals=normals,
         eyes=_eyes(anatomy, projected, photo, landmarks_px),
         mouth=bake_mouth(anatomy.model, anatomy.teeth, neutral, _tooth_brightness(photo, projected)),
         attachment=attach_landmarks(anatomy, neutral, camera, landmarks_px),

@@ -40,6 +40,7 @@ _SHUT_FROM, _SHUT_TO = 0.10, 0.45  # of a closing lid, over which the painted on
 _GAP_CM = 0.14  # lips that are less apart show a soft line, not a hole
 _BACK_CM = 0.35  # the mouth's inside is drawn so much deeper, lest it comes through a cheek
 _LASHES_FROM, _LASHES_TO = 0.70, 0.95
+_LID_SHADE = (0.45, 0.30)  # of a shut eye and of one that looks away (the photo's own look holds its shade)
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class Studio:
         self._make_room(person)
         self._expression[:] = values
         self._pose(person, pose)
-        self._light(person, light)
+        self._light(person, pose, light)
         self._surround(person, pose, light, backdrop, out)
         self._skin(person, out)
         for side in range(2):
@@ -192,8 +193,9 @@ class Studio:
         back = np.array([[1 / zoom, 0, middle[0] - x / zoom], [0, 1 / zoom, middle[1] - y / zoom]], np.float32)
         return to_out, back
 
-    def _light(self, person: Person, light: Light) -> None:
+    def _light(self, person: Person, pose: HeadPose, light: Light) -> None:
         picture_normals(self._projected[:NARROW], person.anatomy.skin, self._normals)
+        lights.calm(self._normals, person.normals, pose.rotation.astype(np.float32), person.anatomy.shade_trust)
         lights.lambert(self._normals, light.towards, np.float32(light.ambient), self._lit)
         starts, others = person.anatomy.neighbours
         lights.shade_ratio(
@@ -312,6 +314,7 @@ class Studio:
         gaze_px, amount = self._look(person, side)
         shade = float(self._shade[person.anatomy.eye_rings[side]].mean())
         lid = self._expression[BLENDSHAPE_INDEX[f"eyeBlink{SIDES[side].capitalize()}"]]
+        under_lid = max(_LID_SHADE[0] * float(lid), _LID_SHADE[1] * amount)
         numbers = np.array(
             [
                 *eye.origin,
@@ -320,7 +323,7 @@ class Studio:
                 eye.radius,
                 amount,
                 shade,
-                0.45 * lid,
+                under_lid,
             ],
             np.float32,
         )

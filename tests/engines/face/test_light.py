@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from engines.errors import BadInput
-from engines.face.light import STUDIO_LIGHT, Light, flat_shade, lambert, shade_ratio, tint_picture
+from engines.face.light import STUDIO_LIGHT, Light, calm, flat_shade, lambert, shade_ratio, tint_picture
 
 
 def test_lambert_falls_from_ambient_plus_lamp_to_ambient():
@@ -22,6 +22,13 @@ def test_the_photos_own_light_changes_nothing():
     shade_ratio(shade, shade[::-1].copy(), np.float32(1.2), starts, others, rough, out)
     ratio = np.clip(1.2 * shade / shade[::-1], 0.35, 1.9)
     assert out[0] == pytest.approx((2 * ratio[0] + ratio[1] + ratio[2]) / 4, rel=1e-5)
+
+
+def test_untrusted_normals_stay_those_of_the_face_at_rest_and_turn_along():
+    normals, rest = np.eye(3, dtype=np.float32), np.array([[0, 0, 1]] * 3, np.float32)
+    turn = np.array([[0, 0, 1], [0, 1, 0], [-1, 0, 0]], np.float32)
+    calm(normals, rest, turn, np.array([1, 0, 0.25], np.float32))
+    np.testing.assert_allclose(normals, [[1, 0, 0], [1, 0, 0], [0.75, 0, 0.25]], atol=1e-6)
 
 
 def test_a_tint_multiplies_the_colours():
