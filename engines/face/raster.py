@@ -1,9 +1,9 @@
 """Which triangle is seen at which pixel: a z-buffer for meshes whose triangles are about as small as a pixel.
 
 Vertices are snapped to 1/256 px; from there on all inside tests are exact integers, so two triangles that share an
-edge neither overlap nor leave a hole between them (top-left rule), whatever the order of drawing.  A triangle's cost
-is nearly all set-up here: at 224 px half of a head's triangles face away and most others cover one to four pixel
-centres, hence no tiles, no spans and no sorting, only a box of pixels and three edge functions.
+edge neither overlap nor leave a hole between them (top-left rule), whatever the order of drawing.  The face model's
+triangles are so small that setting them up costs as much as filling them (at 224 px most cover one to four pixel
+centres), hence no tiles, no spans and no sorting, only a box of pixels and three edge functions.
 
 Pinhole cameras are not undone: depth and attributes are interpolated linearly in the picture, which is exact for the
 weak perspective of engines/face/camera.py.
