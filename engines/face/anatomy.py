@@ -149,7 +149,7 @@ class Anatomy:
         The model's fold over the eye is deeper than a photo's: unfolded by a blink, it would light up.
         """
         lid = np.maximum(self.lid[0], self.lid[1])
-        return (1 - _CALM * np.clip(lid / 0.02, 0, 1)).astype(np.float32)
+        return np.asarray(1 - _CALM * np.clip(lid / 0.02, 0, 1), np.float32)
 
     @cached_property
     def falling(self) -> tuple[tuple[Indices, Floats], ...]:

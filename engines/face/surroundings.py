@@ -283,7 +283,8 @@ def invert(
 def paint(photo: Picture, cover: Picture, lattice: Floats, far_shade: np.float32, out: Picture) -> None:
     """Fill the picture from the photo through the lattice; the photo's border goes on outside it.
 
-    cover: (H, W), 255 = person: the lattice's shade falls on that, the wall behind has far_shade.
+    cover: (H, W), 255 = person: the lattice's shade falls on that (not on soft edges, which hold wall), the wall
+    behind has far_shade.
     """
     height, width = photo.shape[:2]
     right, bottom = np.float32(width - 1.001), np.float32(height - 1.001)
