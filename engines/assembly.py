@@ -35,6 +35,11 @@ def assemble(bundle: Bundle) -> "nn.Module":
     return network.eval()
 
 
+def is_network(manifest: Manifest) -> bool:
+    """Whether a bundle holds a network at all; there are others, such as pictures and closed-form maps."""
+    return manifest.network in _BUILDERS
+
+
 def bare_network(manifest: Manifest) -> "nn.Module":
     """What a manifest describes, weights not loaded: conversions, and in them, as `network`, what was trained.
 

@@ -68,7 +68,7 @@ def build(
     Raises BuildError when the backend computes something else than PyTorch; BackendMissing, BundleError and BadInput as
     `engines.load` does.
     """
-    model = Model.read(Path(bundle))
+    model = Model.read(bundle)
     way = _first_present(device, backend)
     record = compare(model, way, precision)
     agreement.check(record.distance, record.precision, str(way))
@@ -83,7 +83,7 @@ def verify(bundle: Path | str) -> list[BuildRecord]:
     Returns one record per backend, device and precision; `agrees` says how it went.  Raises BackendMissing without
     PyTorch; BundleError.
     """
-    model = Model.read(Path(bundle))
+    model = Model.read(bundle)
     present = [found for found in survey() if found.why_not is None]
     return [compare(model, found.way, precision) for found in present for precision in found.precisions]
 

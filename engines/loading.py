@@ -60,13 +60,13 @@ def load(
 ) -> Engine:
     """Open a bundle's network, warm: its first `run` is as quick as all others.
 
-    bundle: its folder, or a model that has been read.  device: "auto", "cuda" or "cpu".  backend: "tensorrt", "torch",
-    "openvino" or "onnxruntime"; None takes the fastest that is there.  precision: "fp32", "bf16" or "fp16"; None takes
-    the backend's fastest.  threads: CPU cores to use; None takes all.
+    bundle: its folder, the name of a shipped one, or a model that has been read.  device: "auto", "cuda" or "cpu".
+    backend: "tensorrt", "torch", "openvino" or "onnxruntime"; None takes the fastest that is there.  precision: "fp32",
+    "bf16" or "fp16"; None takes the backend's fastest.  threads: CPU cores to use; None takes all.
     Raises BadInput for a word that is none of these; BundleError for a bundle that is damaged, no network, or disagrees
     with itself; BackendMissing, saying what to install, when nothing can run it.
     """
-    model = bundle if isinstance(bundle, Model) else Model.read(Path(bundle))
+    model = bundle if isinstance(bundle, Model) else Model.read(bundle)
     if threads is not None and threads < 1:
         raise BadInput(f"threads must be 1 or more, found {threads}")
     reasons = []

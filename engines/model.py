@@ -11,6 +11,7 @@ from engines.bundle import ONNX, Bundle, read_bundle
 from engines.cache import cache_folder, digest, read_private, write_private
 from engines.errors import BackendMissing
 from engines.onnx_export import OPSET, export_onnx
+from engines.shipped import bundle_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,9 +38,10 @@ class Model:
     name: str  # for sentences and reports
 
     @classmethod
-    def read(cls, path: Path) -> "Model":
-        """Read and check a bundle.  Raises BundleError."""
-        return cls(read_bundle(path), path.name)
+    def read(cls, path: Path | str) -> "Model":
+        """Read and check a bundle.  path: its folder, or the name of one that is shipped.  Raises BundleError."""
+        folder = bundle_folder(path)
+        return cls(read_bundle(folder), folder.name)
 
     def network(self) -> "nn.Module":
         """A fresh PyTorch module, float32, for inference.  Raises BundleError, BackendMissing."""
