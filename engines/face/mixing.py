@@ -18,6 +18,7 @@ from engines.errors import BadInput
 from engines.face.anatomy import NARROW, Anatomy
 from engines.face.arrays import Floats, Picture
 from engines.face.camera import Camera
+from engines.face.normals import picture_normals
 from engines.face.raster import Raster
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 Doubles = npt.NDArray[np.float64]
 
 _EDGE_CM = 1.6  # over which the mixed skin goes over into the first person's surroundings
+_FACING = (0.25, 0.30)  # skin that turns away further is the first person's: other photos show their wall there
 _DETAIL_PX = 1.6  # sigma below which structure is detail, at 14 px per cm
 _DETAIL = 0.75  # share of the first person's detail that comes back
 _CHANGED_MODES = (4, 60)  # identity modes that strangeness draws from; the first ones are size and build
@@ -90,7 +92,9 @@ def _draw(person: Person, projected: Floats) -> tuple[Picture, Picture, Floats]:
     cover = np.zeros(shape[:2], np.float32)
     raster = Raster(*shape[:2])
     raster.draw(np.ascontiguousarray(projected[:NARROW]), person.anatomy.skin)
-    alpha = np.clip(person.anatomy.edge_cm / _EDGE_CM, 0, 1)
+    facing = picture_normals(np.ascontiguousarray(projected[:NARROW]), person.anatomy.skin)[:, 2]
+    alpha = np.clip(person.anatomy.edge_cm / _EDGE_CM, 0, 1) * np.clip((facing - _FACING[0]) / _FACING[1], 0, 1)
+    alpha = np.maximum(alpha, person.anatomy.inner * (person.anatomy.edge_cm > _EDGE_CM))
     found = raster.interpolate(np.ascontiguousarray(alpha[:, None], np.float32), person.anatomy.skin)[:, :, 0]
     cover = cv2.GaussianBlur(np.where(raster.triangle >= 0, found, 0), (0, 0), 3)
     return drawn, np.asarray(np.rint(255 * cover * cover * (3 - 2 * cover)), np.uint8), cover
