@@ -20,6 +20,7 @@ import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
+from scipy.spatial import cKDTree
 
 from calibration.data.london_faces import ATTRIBUTION, EXPRESSIONS, LICENCE, read_london_faces
 from engines.bundle import Manifest, Metric, Training, write_bundle
@@ -31,6 +32,7 @@ from engines.face.raster import Raster
 from engines.spec import ArraySpec
 
 ROUNDS = 8
+_CANDIDATES = 60  # triangles tried for the nearest point
 _FINER = 2  # the mesh is drawn so much larger than the photo, so that thin triangles are hit
 
 # A line on the model through some of the 68, and MediaPipe's landmarks along it
@@ -58,8 +60,10 @@ class Learner:
         """model: ICT-FaceKit Light, whole."""
         self.model = model
         skin_end = model.regions["head_and_neck"][1]
-        self._skin = np.ascontiguousarray(model.triangles[(model.triangles < skin_end).all(1)])
-        self._balls = {side: _triangles_of(model, f"eyeball_{side}") for side in ("right", "left")}
+        skin = np.ascontiguousarray(model.triangles[(model.triangles < skin_end).all(1)])
+        balls = [_triangles_of(model, f"eyeball_{side}") for side in ("right", "left")]
+        irises = np.array(IRISES).reshape(2, -1)
+        self._parts = [(skin, np.arange(IRISES[0])), *zip(balls, irises, strict=True)]  # with the landmarks on them
         graph = _edge_graph(model, model.regions["face"][1])
         self._lines = [_way(graph, [LANDMARKS_68[k] for k in stops]) for stops, _ in LINES]
 
@@ -104,9 +108,7 @@ class Learner:
     def _hits(self, projected: npt.NDArray[np.float32], seen: Array, size: tuple[int, int]) -> Array:
         """(478, 3): places on the neutral mesh that are seen at the landmarks, irises on their eyeballs."""
         where = np.empty((COUNT, 3))
-        parts = [(self._skin, np.arange(IRISES[0]))]
-        parts += [(ball, np.array(IRISES[5 * k : 5 * k + 5])) for k, ball in enumerate(self._balls.values())]
-        for triangles, numbers in parts:
+        for triangles, numbers in self._parts:
             raster = Raster(size[0] * _FINER, size[1] * _FINER)
             raster.draw(np.ascontiguousarray(projected * np.float32(_FINER)), triangles)
             hit = triangles[_seen_at(raster.triangle, seen[numbers] * _FINER)]
@@ -117,15 +119,15 @@ class Learner:
     def _nearest(self, places: Array) -> tuple[Indices, Array]:
         """Points of the surface nearest to places (478, 3) in space: corners (478, 3) and weights (478, 3)."""
         corners, weights = np.zeros((COUNT, 3), np.int32), np.zeros((COUNT, 3))
-        for number, place in enumerate(places):
-            ball = self._balls["right" if number < IRISES[5] else "left"]
-            triangles = ball if number in IRISES else self._skin
+        for triangles, numbers in self._parts:
             points = self.model.neutral[triangles].astype(np.float64)
-            near = np.argsort(((points.mean(1) - place) ** 2).sum(1))[:60]
-            share = _barycentric(points[near], np.broadcast_to(place, (len(near), 3)))
-            gap = ((np.einsum("nc,ncx->nx", share, points[near]) - place) ** 2).sum(1)
-            best = int(np.argmin(gap))
-            corners[number], weights[number] = triangles[near[best]], share[best]
+            _, near = cKDTree(points.mean(1)).query(places[numbers], _CANDIDATES)
+            for number, candidates in zip(numbers, near, strict=True):
+                place = np.broadcast_to(places[number], (_CANDIDATES, 3))
+                share = _barycentric(points[candidates], place)
+                gap = ((np.einsum("nc,ncx->nx", share, points[candidates]) - place) ** 2).sum(1)
+                best = int(np.argmin(gap))
+                corners[number], weights[number] = triangles[candidates[best]], share[best]
         return corners, weights
 
 
