@@ -20,8 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -217,6 +215,9 @@ def _rounded(value: Any) -> Any:
 
 def show(title: str, rows: Sequence[Row], targets: Sequence[Target] = (), notes: Sequence[str] = ()) -> None:
     """Print rows as a table whose columns are the keys of all rows, then the targets, then the notes."""
+    from rich.console import Console  # here: a machine that is only measured on may not have it
+    from rich.table import Table
+
     console = Console(width=None if sys.stdout.isatty() else 200)
     columns = list(dict.fromkeys(key for row in rows for key in row))
     table = Table(*columns, title=title, box=None, title_justify="left")

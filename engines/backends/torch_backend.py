@@ -11,7 +11,7 @@ from engines.spec import Arrays, ArraySpec
 if TYPE_CHECKING:
     from torch import nn
 
-PRECISIONS = {"cpu": ("fp32",), "cuda": ("fp16", "bf16", "fp32")}  # the default first
+PRECISIONS = {"cpu": ("fp32", "bf16"), "cuda": ("fp16", "bf16", "fp32")}  # the default first
 
 
 class TorchEngine:
@@ -34,7 +34,7 @@ class TorchEngine:
     ) -> None:
         """network: one tensor per input spec in, one per output spec out, in order; float32.  It becomes the engine's.
 
-        precision: "fp16" (default), "bf16" or "fp32" on "cuda"; "fp32" on "cpu".  threads: of PyTorch on the CPU, in
+        precision: "fp16" (default), "bf16" or "fp32" on "cuda"; "fp32" (default) or "bf16" on "cpu".  threads: of PyTorch on the CPU, in
         this whole process; None leaves them.
         Raises BackendMissing without PyTorch, a GPU, or for another precision.
         """
@@ -85,7 +85,7 @@ def missing(device: str) -> str | None:
 
 
 def _prepared(torch: Any, network: "nn.Module", device: str, precision: str) -> Any:
-    if device == "cpu":
+    if (device, precision) == ("cpu", "fp32"):
         return network
     dtype = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}[precision]
     module: Any = network

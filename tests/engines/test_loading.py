@@ -132,7 +132,7 @@ def test_the_survey_names_every_way_and_a_reason_for_each_that_is_closed(monkeyp
         closed.why_not == "onnxruntime is needed to run a network in ONNX Runtime: pip install 'myomirror[onnxruntime]'"
     )
     assert closed.precisions == ()
-    assert found[Way("torch", "cpu")] == Present(Way("torch", "cpu"), torch.__version__, ("fp32",), None)
+    assert found[Way("torch", "cpu")] == Present(Way("torch", "cpu"), torch.__version__, ("fp32", "bf16"), None)
 
 
 def test_a_loaded_engine_has_run(small_bundle, monkeypatch):
