@@ -34,6 +34,11 @@ class Seen(NamedTuple):
     weight: Tensor
     shape: tuple[int, int, int]
 
+    def mix(self, at_corners: Tensor) -> Tensor:
+        """at_corners: (N, 3, C), what each pixel's triangle has at its corners -> (N, C) at the pixel."""
+        a, b, c = self.weight[..., None].unbind(1)  # (N, 1)
+        return a * at_corners[:, 0] + b * at_corners[:, 1] + c * at_corners[:, 2]
+
     def picture(self, values: Tensor) -> Tensor:
         """values: (N, C) -> (B, height, width, C), 0 where nothing is seen."""
         flat = values.new_zeros((int(np.prod(self.shape)), values.shape[-1]))
@@ -72,9 +77,9 @@ def _weights(projected: Tensor, corner: Tensor, pixel: Tensor, height: int, widt
     centre = torch.stack([pixel % width, pixel // width % height], -1).to(projected.dtype)
     # seen from the pixel, corners are small numbers of 1/256 px and their products exact even in float32
     at = _snap(projected.reshape(-1, 3)[:, :2])[corner] - centre[:, None]  # (N, 3, 2)
-    next_, last = at.roll(-1, 1), at.roll(-2, 1)
-    areas = next_[..., 1] * last[..., 0] - next_[..., 0] * last[..., 1]  # (N, 3)
-    return areas / areas.sum(-1, keepdim=True)
+    x, y = at.unbind(-1)  # (N, 3)
+    areas = [y[:, b] * x[:, c] - x[:, b] * y[:, c] for b, c in ((1, 2), (2, 0), (0, 1))]
+    return torch.stack(areas, -1) / (areas[0] + areas[1] + areas[2])[:, None]
 
 
 class _Snap(torch.autograd.Function):
@@ -100,8 +105,7 @@ def interpolate(attributes: Tensor, seen: Seen) -> Tensor:
     """
     if attributes.ndim != 3 or len(attributes) != seen.shape[0]:
         raise BadInput(f"attributes must be ({seen.shape[0]}, V, C), found {tuple(attributes.shape)}")
-    at_corners = attributes.reshape(-1, attributes.shape[2])[seen.corner]  # (N, 3, C)
-    return seen.picture((seen.weight[..., None] * at_corners).sum(1))
+    return seen.picture(seen.mix(attributes.reshape(-1, attributes.shape[2])[seen.corner]))
 
 
 def texture(uvs: Tensor, triangle_uvs: Tensor, picture: Tensor, seen: Seen) -> Tensor:
@@ -111,7 +115,7 @@ def texture(uvs: Tensor, triangle_uvs: Tensor, picture: Tensor, seen: Seen) -> T
     triangle_uvs: (F, 3), a row of uvs for each corner of the triangles seen.  picture: (h, w, C) floats.
     Returns (B, height, width, C), 0 where nothing is seen.
     """
-    at = (seen.weight[..., None] * uvs[triangle_uvs.long()[seen.triangle]]).sum(1)  # (N, 2)
+    at = seen.mix(uvs[triangle_uvs.long()[seen.triangle]])  # (N, 2)
     grid = torch.stack([2 * at[:, 0] - 1, 1 - 2 * at[:, 1]], -1)[None, None]  # (1, 1, N, 2)
     values = torch.nn.functional.grid_sample(
         picture.permute(2, 0, 1)[None], grid, mode="bilinear", padding_mode="border", align_corners=False
@@ -127,9 +131,7 @@ def picture_normals(projected: Tensor, triangles: Tensor) -> Tensor:
     up = projected * projected.new_tensor([1, -1, 1])
     a, b, c = (up[:, triangles[:, i].long()] for i in range(3))  # (B, F, 3)
     cross = torch.linalg.cross(b - a, c - a)
-    total = torch.zeros_like(projected)
-    for i in range(3):
-        total = total.index_add(1, triangles[:, i].long(), cross)
+    total = torch.zeros_like(projected).index_add(1, triangles.T.reshape(-1).long(), cross.repeat(1, 3, 1))
     return torch.nn.functional.normalize(total, dim=-1, eps=1e-15)
 
 
@@ -141,6 +143,7 @@ def render_grey(raster: Raster, projected: Tensor, triangles: Tensor) -> Tensor:
     rounding.  Raises BadInput as `see` does.
     """
     seen = see(raster, projected, triangles)
-    normals = interpolate(picture_normals(projected, triangles), seen)
+    normals = seen.mix(picture_normals(projected, triangles).reshape(-1, 3)[seen.corner])  # (N, 3)
     lights = torch.nn.functional.normalize(normals.new_tensor(LIGHTS), dim=-1)  # (5, 3)
-    return ALBEDO * INTENSITY * (normals @ lights.T).clamp(min=0).mean(-1)
+    grey = (normals @ lights.T).clamp(min=0) @ normals.new_full((len(LIGHTS), 1), ALBEDO * INTENSITY / len(LIGHTS))
+    return seen.picture(grey)[..., 0]
