@@ -25,12 +25,13 @@ class Distance:
     largest: float
 
 
-# float32: sums in another order, and a value that lies between two grey levels may fall to either side.  Half
-# precision: 8 (bf16) or 11 (fp16) bits per value through about 15 layers; the largest errors stand at edges of masks.
+# float32: sums in another order, and a value that lies between two grey levels may fall to either side.
+# Half precision: every layer rounds to 8 (bf16) or 11 (fp16) bits.  In bf16, initialised generators were 0.7..0.9 grey
+# levels away (rms), with a head eight times as steep 3.3, single pixels 76: errors stand where an output is steep.
 TOLERANCES = {
     "fp32": Distance(rms=0.1, largest=1.5),
-    "fp16": Distance(rms=0.5, largest=8.0),
-    "bf16": Distance(rms=1.5, largest=32.0),
+    "fp16": Distance(rms=0.6, largest=12.0),
+    "bf16": Distance(rms=2.5, largest=64.0),
 }
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from engines import agreement
 from engines.agreement import Distance
 from engines.backends.torch_backend import TorchEngine
-from engines.bundle import ONNX, WEIGHTS, Bundle, Manifest, write_bundle
+from engines.bundle import ONNX, WEIGHTS, Bundle, Manifest, Metric, write_bundle
 from engines.cache import cache_folder, digest, write_private
 from engines.errors import BackendMissing, BuildError
 from engines.loading import Way, open_engine, survey, ways
@@ -129,8 +129,10 @@ def write_network_bundle(
 
     weights: the trained network's `state_dict()`.  storage: see `engines.weights.pack`.  with_onnx: False saves the
     space; the ONNX is then exported where the bundle is used, which needs PyTorch there.
-    The ONNX is run on every CPU backend that is here, and compared, before anything is written.
-    Returns the manifest with versions and sha256 filled in.  Raises BuildError, BundleError, BadInput, BackendMissing.
+    The ONNX is run on every CPU backend that is here, and compared, before anything is written; the distances become
+    metrics of the manifest.
+    Returns the manifest with versions, metrics and sha256 filled in.  Raises BuildError, BundleError, BadInput and
+    BackendMissing.
     """
     arrays = pack({name: np.asarray(value.detach().cpu(), np.float32) for name, value in weights.items()}, storage)
     manifest = replace(manifest, versions={**_versions(), **manifest.versions})
@@ -139,19 +141,26 @@ def write_network_bundle(
     files = {}
     if with_onnx:
         files[ONNX] = exported(model.network(), CPU_FORM, bundle)
-        _check_onnx(Model(Bundle(manifest, arrays, files), path.name))
+        distances = _check_onnx(Model(Bundle(manifest, arrays, files), path.name))
+        manifest = replace(manifest, metrics={**manifest.metrics, **distances})
     return write_bundle(path, manifest, arrays, files)
 
 
-def _check_onnx(model: Model) -> None:
+def _check_onnx(model: Model) -> dict[str, Metric]:
+    """Run a bundle's ONNX on everything that reads it here.  Raises BuildError, BackendMissing."""
     present = [found for found in survey() if found.why_not is None and found.way.device == "cpu"]
     readers = [found for found in present if found.way.backend != "torch"]
     if not readers:
         raise BackendMissing("the ONNX of a bundle must be run before it is written: pip install openvino")
+    metrics = {}
     for found in readers:
         for precision in found.precisions:
             record = compare(model, found.way, precision)
             agreement.check(record.distance, precision, str(found.way))
+            away = max(distance.rms for distance in record.distance.values())
+            on = f"{record.probes} made-up inputs, against PyTorch in float32"
+            metrics[f"away_{found.way.backend}_{precision}"] = Metric(round(away, 4), "grey level, rms", on)
+    return metrics
 
 
 def _first_present(device: str, backend: str | None) -> Way:

@@ -18,6 +18,7 @@ from benchmarks.engine_latency import (
     multiplications,
     targets,
 )
+from engines.agreement import TOLERANCES
 
 TINY = Network("tiny", "attentive_generator", 4, 1, 16)
 
@@ -58,7 +59,7 @@ def test_rows_say_who_how_fast_and_how_right(rows):
         assert 0 < row["median_ms"] <= row["p99_ms"]
         assert row["gmac_per_s"] == pytest.approx(row["gmac"] / row["median_ms"] * 1e3)
         assert row["of_peak"] == pytest.approx(row["gmac_per_s"] / 100)
-        assert row["away_from_torch"] < {"fp32": 0.1, "bf16": 1.5}[row["precision"]]
+        assert row["away_from_torch"] < TOLERANCES[row["precision"]].rms
     assert rows[-1]["away_from_torch"] == 0
     assert min(row["of_torch"] for row in rows if row["backend"] == "torch" and row["folded"] == "no") == 1
 

@@ -12,7 +12,7 @@ from engines.backends import onnxruntime_backend
 from engines.bundle import ONNX, Bundle, read_bundle
 from engines.cache import cache_folder
 from engines.errors import BuildError
-from engines.loading import Way
+from engines.loading import Way, survey
 from engines.model import Model
 
 
@@ -78,6 +78,10 @@ def test_a_bundle_that_was_written_holds_what_was_compared(tmp_path, manifest, s
     assert bundle.manifest == written
     assert set(written.sha256) == {"weights.safetensors", ONNX}
     assert written.versions["torch"] == torch.__version__
+    readers = [found for found in survey() if found.way.backend in ("openvino", "onnxruntime") and not found.why_not]
+    expected = {f"away_{found.way.backend}_{precision}" for found in readers for precision in found.precisions}
+    assert set(written.metrics) == expected
+    assert all(metric.value <= TOLERANCES[name.split("_")[-1]].rms for name, metric in written.metrics.items())
     assert all(record.agrees for record in building.verify(tmp_path / "b"))
 
 
