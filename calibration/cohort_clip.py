@@ -64,8 +64,8 @@ def _make(plan: ClipPlan, settings: CohortSettings, signals: Signals, stage: Sta
     clip, frames = plan.id, plan.frames(settings.seconds)
     performed = signals.performed(plan.place, frames)
     emg = signals.clip_emg(plan.place, frames) if clip.electrodes else None
-    files = {out / clip.path(kind): making / f"{kind}{clip.path(kind).suffix}" for kind in _kinds(clip)}
-    place = {kind: files[out / clip.path(kind)] for kind in _kinds(clip)}
+    place = {kind: making / f"{kind}{clip.path(kind).suffix}" for kind in _kinds(clip, settings)}
+    files = {out / clip.path(kind): made for kind, made in place.items()}
     film = stage.film(plan)
     shown = film.gazing(performed.expression.astype(np.float32))
     shots = _film(film, shown, place)
@@ -74,8 +74,9 @@ def _make(plan: ClipPlan, settings: CohortSettings, signals: Signals, stage: Sta
         files[out / clip.parameters_path("Truth")] = parameters
         write_blendshapes(parameters, shown)
         write_envelope(place["emg"], emg.envelope_uv)
-        start_s = float(signals.performance.first_s[plan.place])
-        write_raw(place["emg_raw"], clip.task, frames, emg, signals.artefacts, start_s)
+        if "emg_raw" in place:
+            start_s = float(signals.performance.first_s[plan.place])
+            write_raw(place["emg_raw"], clip.task, frames, emg, signals.artefacts, start_s)
     write_truth(place["truth"], _truth(shown, performed, emg, shots))
     neutral = out / neutral_path(clip.pid)
     if not neutral.exists():  # two processes may write it at once: the same bytes
@@ -84,10 +85,11 @@ def _make(plan: ClipPlan, settings: CohortSettings, signals: Signals, stage: Sta
     return _move(files, out / clip.path("truth"), out / clip.path("video"), out / clip.path("video_no-cut"))
 
 
-def _kinds(clip: ClipId) -> tuple[Folder, ...]:
-    if clip.electrodes:
-        return ("video", "video_noelec", "video_posed", "mask", "emg", "emg_raw", "truth")
-    return ("video", "video_posed", "truth")
+def _kinds(clip: ClipId, settings: CohortSettings) -> tuple[Folder, ...]:
+    if not clip.electrodes:
+        return ("video", "video_posed", "truth")
+    raw: tuple[Folder, ...] = ("emg_raw",) if settings.raw_emg else ()
+    return ("video", "video_noelec", "video_posed", "mask", "emg", *raw, "truth")
 
 
 def _film(film: Film, shown: Floats, place: Mapping[Folder, Path]) -> list[Shot]:

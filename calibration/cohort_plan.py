@@ -37,8 +37,8 @@ class CohortSettings:
     tasks: names of FACTS 1.6.  emotion_repeats: how often each emotion comes (the Jena recordings have 4).
     repetitions: of each functional movement within its clip.  mixed: every face is mixed from several photos, so that
     nobody can be recognised.  patients: share of participants with palsy, synkinesis or a recovery.
-    mishaps: how much goes wrong with electrodes and cables, 1 = as usual.  seconds: keep only the beginning of each
-    clip; None keeps all.
+    mishaps: how much goes wrong with electrodes and cables, 1 = as usual.  raw_emg: keep the raw EMG, too, which is
+    half of the disk that a cohort takes.  seconds: keep only the beginning of each clip; None keeps all.
     """
 
     participants: int = 36
@@ -50,6 +50,7 @@ class CohortSettings:
     mixed: bool = False
     patients: float = 0.0
     mishaps: float = 1.0
+    raw_emg: bool = True
     seconds: float | None = None
 
     def __post_init__(self) -> None:

@@ -34,6 +34,7 @@ def simulate_cohort(
     emotion_repeats: Annotated[int, typer.Option(help="How often each emotion comes.")] = 1,
     repetitions: Annotated[int, typer.Option(help="Of each movement in its clip.")] = 3,
     mishaps: Annotated[float, typer.Option(help="What goes wrong with electrodes; 1 = as usual, 0 = nothing.")] = 1.0,
+    raw_emg: Annotated[bool, typer.Option("--raw-emg/--no-raw-emg", help="Keep the raw EMG: half of the disk.")] = True,
     seconds: Annotated[float | None, typer.Option(help="Only the beginning of each clip.")] = None,
     processes: Annotated[int | None, typer.Option(help="One core each; all cores by default.")] = None,
 ) -> None:
@@ -52,6 +53,7 @@ def simulate_cohort(
         mixed=mixed,
         patients=patients,
         mishaps=mishaps,
+        raw_emg=raw_emg,
         seconds=seconds,
     )
     _simulate_cohort(settings, out, preview, (photos, face_model), processes)

@@ -74,6 +74,8 @@ def draw_contact_sheet(cohort: Cohort, sources: Sources, path: Path) -> None:
 
     path: .png or .jpg.  Raises BadInput when it cannot be written.
     """
+    if path.is_dir() or not path.parent.is_dir():
+        raise BadInput(f"the contact sheet cannot be written to {path}: give a file in a folder that exists")
     people = cohort.people[:MOST_PEOPLE]
     tasks = [name for name in _SHOWN_FIRST if name in cohort.settings.tasks][:MOST_TASKS]
     tasks.sort(key=cohort.settings.tasks.index)

@@ -1,4 +1,7 @@
-"""A clip's pictures on disk: H.264 in MP4 as in MMM, and masks without loss in FFV1.
+"""A clip's pictures on disk: H.264 in MP4 as in MMM, and masks in FFV1, exact to a thirtieth.
+
+A mask is stored as 0..15, which halves its file against 0..255: coverage is made in sixteenths, and `read_pictures`
+gives multiples of 17 back.
 
 What is written depends on the pictures alone: one thread, no creation time, no names of tools in the container, so the
 same pictures give the same bytes.
@@ -24,11 +27,15 @@ from engines.errors import BadInput
 Picture = npt.NDArray[np.uint8]
 Kind = Literal["picture", "mask"]
 
+MASK_STEP = 17  # 15 x 17 = 255
+_STORED = ((np.arange(256) + MASK_STEP // 2) // MASK_STEP).astype(np.uint8)
+_READ = (np.minimum(np.arange(256), 15) * MASK_STEP).astype(np.uint8)
+
 # kind -> (container, encoder, pixel format, options). crf 23 is MMM's. mbtree is off because x264 (core 165) reads
 # memory that it has not written when it weighs macroblocks through B-frames: 25 runs on the same pictures gave 25
 # different files, without it one. It may come back when x264 gives the same bytes with it.
 _CODECS: dict[Kind, tuple[str, str, str, dict[str, str]]] = {
-    "picture": ("mp4", "libx264", "yuv420p", {"preset": "medium", "crf": "23", "x264-params": "mbtree=0"}),
+    "picture": ("mp4", "libx264", "yuv420p", {"preset": "faster", "crf": "23", "x264-params": "mbtree=0"}),
     "mask": ("matroska", "ffv1", "gray", {"level": "3", "coder": "2", "context": "1", "g": "30"}),
 }
 
@@ -62,7 +69,7 @@ class ClipWriter:
             cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420, dst=self._yuv)
             frame = av.VideoFrame.from_ndarray(self._yuv, "yuv420p")
         else:
-            frame = av.VideoFrame.from_ndarray(picture, "gray")
+            frame = av.VideoFrame.from_ndarray(cv2.LUT(picture, _STORED), "gray")
         frame.pts = self._frames
         self._frames += 1
         self._mux(frame)
@@ -109,7 +116,7 @@ def video_facts(path: Path) -> VideoFacts:
 
 
 def read_pictures(path: Path, kind: Kind = "picture") -> Iterator[Picture]:
-    """All pictures of a file in order: (height, width, 3) uint8 BGR, or (height, width) uint8 of a mask.
+    """All pictures of a file in order: (height, width, 3) uint8 BGR; of a mask (height, width) multiples of 17.
 
     Raises BadInput when the file is no video or breaks off.
     """
@@ -125,7 +132,7 @@ def read_pictures(path: Path, kind: Kind = "picture") -> Iterator[Picture]:
 
 def _as_array(frame: Any, kind: Kind) -> Picture:
     if kind == "mask":
-        return np.ascontiguousarray(frame.to_ndarray(format="gray"))
+        return np.asarray(cv2.LUT(frame.to_ndarray(format="gray"), _READ), np.uint8)
     if frame.format.name == "yuv420p":
         return np.asarray(cv2.cvtColor(frame.to_ndarray(), cv2.COLOR_YUV2BGR_I420), dtype=np.uint8)
     return np.ascontiguousarray(frame.to_ndarray(format="bgr24"))

@@ -1,14 +1,21 @@
-"""A tiny cohort whose pictures are painted, not rendered: everything but the faces, in milliseconds."""
+"""A tiny cohort whose pictures are painted, not rendered: everything but the faces, in milliseconds; and real faces."""
 
+import os
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 
 from calibration.cohort import Cohort, make_cohort
 from calibration.cohort_plan import CohortSettings, plan_clips, plan_people, splits
+from calibration.cohort_sources import Sources, find_canonical_face, find_face_model, find_faces, photo_folder
 from calibration.cohort_stage import Shot
 from calibration.cohort_workers import Job, Maker
 from calibration.data.mmm_layout import SIZE_PX
 
+DATA, ASSETS = (Path(os.environ.get(name, "/missing")) for name in ("MYOMIRROR_DATA", "MYOMIRROR_ASSETS"))
+LONDON_FACES, LANDMARKER = DATA / "london_faces" / "neutral", ASSETS / "face_landmarker.task"
 PHOTOS = [f"{n:03d}" for n in range(1, 31)]
 TINY = CohortSettings(participants=1, sessions=1, tasks=("Smile-Closed", "happy"), seconds=0.2)
 
@@ -39,7 +46,7 @@ class PaintedFilm:
         clean = np.stack([(x + shift) % 200, (y + shift) % 180, np.full_like(x, 90)], axis=2).astype(np.uint8)
         mask = np.zeros((SIZE_PX, SIZE_PX), np.uint8)
         mask[50 + frame : 90 + frame, 60:120] = 255
-        mask[100:110, 60:120] = 96
+        mask[100:110, 60:120] = 102
         electrodes = self.plan.id.electrodes
         covered = np.where(mask[:, :, None] == 255, 240, clean).astype(np.uint8)
         row = np.full(6, frame, np.float32)
@@ -85,3 +92,21 @@ def cohort_maker():
 def painted_parts():
     """The pieces, for tests that put them together in other ways."""
     return TINY, painted, PaintedStage, make_here
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """A folder with six photos of the London faces, and a wall."""
+    if not (LONDON_FACES.is_dir() and LANDMARKER.is_file()):
+        pytest.skip("needs MYOMIRROR_DATA and MYOMIRROR_ASSETS")
+    folder = tmp_path_factory.mktemp("photos")
+    for path in sorted(LONDON_FACES.glob("*.jpg"))[:6]:
+        (folder / path.name).symlink_to(path)
+    cv2.imwrite(str(folder / "wall.jpg"), np.full((300, 300, 3), 128, np.uint8))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sources(photos):
+    """What a cohort of those people is made from."""
+    return Sources(find_faces(photo_folder(photos), LANDMARKER), find_face_model(None), find_canonical_face())

@@ -32,7 +32,7 @@ def test_the_reader_opens_what_was_made(painted_cohort):
     np.testing.assert_array_equal(truth.pose[:, 0], np.arange(6))
     masks = list(clip.pictures("mask"))
     assert [int(np.argmax(mask[:, 80] == 255)) for mask in masks] == [50 + frame for frame in range(6)]
-    assert {int(value) for value in np.unique(np.stack(masks))} == {0, 96, 255}
+    assert {int(value) for value in np.unique(np.stack(masks))} == {0, 102, 255}
     for clean, covered, mask in zip(clip.pictures("video_noelec"), clip.pictures("video"), masks, strict=True):
         assert covered[mask == 255].mean() > 220
         assert np.abs(covered[mask == 0].astype(int) - clean[mask == 0]).mean() < 6
@@ -137,6 +137,13 @@ def test_what_a_killed_run_left_is_swept(painted_cohort, cohort_maker, tmp_path)
 
 
 # ---------------------------------------------------------------------- refused
+
+
+def test_raw_emg_can_be_left_out(painted_cohort, cohort_maker, painted_parts, tmp_path):
+    cohort_maker(tmp_path / "lean", replace(painted_parts[0], raw_emg=False))
+    lean, whole = content(tmp_path / "lean"), content(painted_cohort)
+    assert {name for name in whole if name not in lean} == {name for name in whole if name.startswith("emg_raw/")}
+    assert [name for name in lean if name != "cohort.json" and lean[name] != whole[name]] == []
 
 
 def test_another_cohort_is_not_mixed_in(painted_cohort, cohort_maker, painted_parts):

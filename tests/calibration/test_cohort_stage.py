@@ -13,7 +13,6 @@ from calibration.cohort import face_job, make_cohort, plan_cohort
 from calibration.cohort_plan import CohortSettings
 from calibration.cohort_signals import Signals
 from calibration.cohort_sources import (
-    Sources,
     find_canonical_face,
     find_face_model,
     find_faces,
@@ -27,23 +26,8 @@ from engines.errors import BadInput
 from engines.face.mesh import LANDMARKS_68, FaceModel, expression_from_arkit52
 from rt.assets import FACE_LANDMARKER
 
-DATA, ASSETS = (Path(os.environ.get(name, "/missing")) for name in ("MYOMIRROR_DATA", "MYOMIRROR_ASSETS"))
-FACES = DATA / "london_faces" / "neutral"
+ASSETS = Path(os.environ.get("MYOMIRROR_ASSETS", "/missing"))
 SETTINGS = CohortSettings(participants=1, sessions=1, tasks=("Smile-Open",), seconds=0.2)
-
-needs_assets = pytest.mark.skipif(
-    not (FACES.is_dir() and (ASSETS / FACE_LANDMARKER).is_file()), reason="needs MYOMIRROR_DATA and MYOMIRROR_ASSETS"
-)
-
-
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photos")
-    for path in sorted(FACES.glob("*.jpg"))[:6]:
-        (folder / path.name).symlink_to(path)
-    cv2.imwrite(str(folder / "wall.jpg"), np.full((300, 300, 3), 128, np.uint8))
-    photos = find_faces(photo_folder(folder), ASSETS / FACE_LANDMARKER)
-    return Sources(photos, find_face_model(None), find_canonical_face())
 
 
 @pytest.fixture(scope="module")
@@ -62,14 +46,12 @@ def shots(sources):
     return found, shown[[0, smile]], stage.neutral(plan.recording.participant)
 
 
-@needs_assets
 def test_photos_without_a_face_are_left_out(sources):
     assert len(sources.photos.files) == 7
     assert len(sources.photos.landmarks_px) == 6
     assert "wall" not in sources.photos.landmarks_px
 
 
-@needs_assets
 def test_electrodes_change_only_what_they_cover_or_shade(shots):
     for shot in shots[0]:
         differs = np.abs(shot.covered.astype(int) - shot.clean).max(axis=2)
@@ -80,7 +62,6 @@ def test_electrodes_change_only_what_they_cover_or_shade(shots):
         assert differs[far].max() <= 1
 
 
-@needs_assets
 def test_the_truth_puts_the_face_models_landmarks_where_the_picture_has_them(shots, sources):
     """Face at rest, expression and camera, as they are written down, against the renderer's own landmarks."""
     found, shown, neutral = shots
@@ -93,7 +74,6 @@ def test_the_truth_puts_the_face_models_landmarks_where_the_picture_has_them(sho
     assert not np.allclose(found[0].landmarks_px, found[1].landmarks_px, atol=1)
 
 
-@needs_assets
 def test_both_cameras_see_a_face_of_the_same_size_turned(shots):
     for shot in shots[0]:
         assert 12 <= abs(shot.pose_posed[0] - shot.pose[0]) <= 24
@@ -102,7 +82,6 @@ def test_both_cameras_see_a_face_of_the_same_size_turned(shots):
         assert heights[0] == pytest.approx(heights[1], rel=0.1)
 
 
-@needs_assets
 def test_one_process_and_two_make_the_same_bytes(sources, tmp_path):
     cohort, sizes = plan_cohort(SETTINGS, sources), []
     for processes in (1, 2):
