@@ -1,7 +1,7 @@
 """An LSL outlet that stands in for an amplifier: what `myomirror simulate emg` runs.
 
-22 channels with labels, units and a source_id, in step with the LSL clock, from the synthetic person. Its faults can
-be switched on: lost packets, silence, a broken channel.
+22 channels with labels, units and a source_id, in step with the LSL clock: what the demo's person does, round and
+round. Its faults can be switched on: lost packets, silence, a broken channel.
 """
 
 import math
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from engines.emg.demo_performance import demo_emg
 from engines.emg.simulator import ORIGIN, SyntheticEmg
 from engines.errors import EngineError
 from rt import clock, lsl
@@ -33,7 +34,7 @@ class OutletSettings:
     chunk_samples: int = 64  # per push
     seconds: float | None = None  # None: until it is told to stop
     seed: int = 0
-    start_s: float | None = None  # LSL seconds at which the person's script begins; None: now
+    start_s: float | None = None  # LSL seconds at which the person's performance begins; None: now
     drop_every_s: float | None = None  # lose drop_s of samples, this often
     drop_s: float = 0.1
     silence: tuple[float, float] | None = None  # (from, for): send nothing, as if a cable were out
@@ -67,7 +68,7 @@ def serve(settings: OutletSettings, stop: threading.Event, started: Callable[[st
     """As `run_outlet`, until `stop` is set; touches no signals."""
     settings.check()
     try:
-        person = SyntheticEmg(rate_hz=settings.rate_hz, seed=settings.seed)
+        person = demo_emg(settings.rate_hz, settings.seed)
         broken = person.montage.column(settings.nan_channel) if settings.nan_channel else None
     except EngineError as error:
         raise BadSettings(str(error)) from error
@@ -94,7 +95,7 @@ def _outlet(pylsl: Any, settings: OutletSettings, person: SyntheticEmg) -> Any:
 def _push(
     outlet: Any, settings: OutletSettings, person: SyntheticEmg, broken: int | None, stop: threading.Event
 ) -> int:
-    """Push on an absolute schedule; sample n of the script is taken at t_zero + n / rate_hz."""
+    """Push on an absolute schedule; sample n of the performance is taken at t_zero + n / rate_hz."""
     rate_hz, least = settings.rate_hz, settings.chunk_samples
     t_started = clock.now()
     t_zero = t_started if settings.start_s is None else settings.start_s

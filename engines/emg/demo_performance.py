@@ -8,7 +8,8 @@ from functools import cache
 
 from engines.emg.performance import Performance
 from engines.emg.profile import synkinetic
-from engines.emg.tasks import Clip, Contraction, task_named
+from engines.emg.simulator import Amplifier, SyntheticEmg
+from engines.emg.tasks import MAXIMUM, Clip, Contraction, task_named
 
 PERIOD_S = 54.0
 
@@ -26,16 +27,42 @@ _SCRIPT = (  # task, when each hold begins and how long it lasts, s, and the cli
     ("surprised", (1.0,), 1.6, 5.0),
 )
 
-PROFILE = synkinetic("left", strength=0.5, residual=0.6, name="demo")
-"""A healed palsy: the left side has 60 % of its strength, and its eye narrows with a smile and with a pucker."""
+PROFILE = synkinetic("left", strength=0.6, residual=0.45, name="demo")
+"""A healed palsy: the left side has 45 % of its strength, and its eye narrows with a smile and with a pucker."""
 
 SEED, PERSON = 1, 15
+
+MAXIMA_S = (4.0, 9.0, 14.0)
+"""When the three maximal repetitions begin, seconds; before the first one the face is at rest."""
 
 
 @cache
 def demo_performance() -> Performance:
     """The performance, worked out once per process; it lasts PERIOD_S and joins its own beginning."""
     return Performance([_clip(*line) for line in _SCRIPT], PROFILE, SEED, PERSON)
+
+
+def demo_emg(
+    rate_hz: float = 4096.0, seed: int = 0, mains_hz: float = 50.0, performance: Performance | None = None
+) -> SyntheticEmg:
+    """The demo's person under electrodes: sample n is taken n / rate_hz seconds after the performance began.
+
+    seed: of the session (noise, placement of the electrodes).  performance: `demo_performance()` when absent.
+    Raises BadInput when a number does not fit.
+    """
+    return SyntheticEmg(
+        rate_hz=rate_hz,
+        seed=seed,
+        performance=performance or demo_performance(),
+        amplifier=Amplifier(mains_hz=mains_hz),
+        person=PERSON,
+    )
+
+
+def maximal_performance() -> Performance:
+    """What the same person is calibrated with: every muscle at its own maximum, three times, without variation."""
+    holds = tuple(Contraction(start_s, start_s + 3.0) for start_s in MAXIMA_S)
+    return Performance([Clip(MAXIMUM, MAXIMA_S[-1] + 5.0, holds)], PROFILE, SEED, PERSON, variability=0.0)
 
 
 def _clip(task: str, starts_s: tuple[float, ...], hold_s: float, duration_s: float) -> Clip:

@@ -1,13 +1,16 @@
 """The demo: a synthetic person and synthetic muscles through the same graph as a therapy session."""
 
+import hashlib
 from pathlib import Path
 
+import numpy as np
 import platformdirs
 
+from engines.emg import simulator
+from engines.emg.demo_performance import MAXIMA_S, demo_emg, maximal_performance
 from engines.emg.envelope import Envelope, chain_id, preset
 from engines.emg.measures import Calibration, reference_mvc, rest_statistics
 from engines.emg.montage import FRIDLUND
-from engines.emg.simulator import ActivationScript, SyntheticEmg, Task
 from rt.station import Station, parse_station
 
 _RATE_HZ = 4096.0
@@ -36,29 +39,39 @@ def demo_station(port: int = 0, record: Path | None = None) -> Station:
 def demo_calibration() -> Path:
     """The synthetic person's calibration, made as a real one is: rest, then three maximal repetitions of everything.
 
-    Kept in the user's cache, one file per EMG chain; 15 s of signal cost about 0.2 s the first time.
+    The references are the person's own, weak side included, under the electrodes of the demo.  Kept in the user's
+    cache, one file per EMG chain and simulator; 19 s of signal cost about 1 s the first time.
     """
     settings = preset(_PRESET)
     chain = chain_id(settings, _RATE_HZ)
     folder = Path(platformdirs.user_cache_dir("myomirror"))
-    path = folder / f"demo-calibration-{chain}.json"
+    path = folder / f"demo-calibration-{chain}-{_simulator_id()}.json"
     if path.exists():
         return path
-    everything = Task("Maximum", tuple((muscle, 1.0, 1.0) for muscle, _, _ in FRIDLUND.pairs()), ())
-    script = ActivationScript(tasks=(everything,))
-    period = round(script.period_s * _RATE_HZ)
-    raw = SyntheticEmg(rate_hz=_RATE_HZ, seed=1, performance=script).block(0, 3 * period)
+    performance = maximal_performance()
+    raw = demo_emg(_RATE_HZ, performance=performance).block(0, round(performance.duration_s * _RATE_HZ))
     envelope = Envelope(settings).process(raw, _RATE_HZ)
-    rest_mean, rest_sd = rest_statistics(envelope[round(0.5 * _RATE_HZ) : round((script.rest_s - 0.2) * _RATE_HZ)])
-    repetitions = [envelope[i * period : (i + 1) * period] for i in range(3)]
+
+    def part(start_s: float, end_s: float) -> np.ndarray:
+        return envelope[round(start_s * _RATE_HZ) : round(end_s * _RATE_HZ)]
+
+    rest_mean, rest_sd = rest_statistics(part(0.5, MAXIMA_S[0] - 1.0))
     calibration = Calibration(
         chain_id=chain,
         labels=FRIDLUND.labels,
         rest_mean_uv=tuple(map(float, rest_mean)),
         rest_sd_uv=tuple(map(float, rest_sd)),
-        reference_uv=tuple(map(float, reference_mvc(repetitions, _RATE_HZ))),
+        reference_uv=tuple(
+            map(float, reference_mvc([part(start_s - 1, start_s + 4) for start_s in MAXIMA_S], _RATE_HZ))
+        ),
         reference_kind="synthetic maximum, 3 repetitions",
     )
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     calibration.save(path)
     return path
+
+
+def _simulator_id() -> str:
+    """Changes with every line that decides how loud the person's muscles are."""
+    sources = sorted(Path(simulator.__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]

@@ -142,7 +142,6 @@ def camera_source(station: Station, start_s: float) -> tuple[str, str, dict[str,
     if camera.kind == "file":
         return "rt.sources.video_file:VideoFileSource", "camera", {"path": str(camera.path), "loop": camera.loop}
     if camera.kind == "synthetic":
-        # The one place to change when the demo's person is replaced.
         return "rt.sources.synthetic_camera:SyntheticCamera", "camera", {"start_s": start_s}
     settings = {"device": str(camera.device), "width": camera.width, "height": camera.height, "fps": camera.fps}
     return "rt.sources.camera:CameraSource", "camera", settings

@@ -65,10 +65,6 @@ class LoopedClip:
             np.copyto(target, rows[: target.shape[0], : target.shape[1]])
         cv2.cvtColor(self._yuv, cv2.COLOR_YUV2BGR_I420, dst=out)
 
-    def close(self) -> None:
-        """Let go of the decoder."""
-        self._container.close()
-
     def _decoded(self, at: int) -> Iterator[av.VideoFrame]:
         """Pictures in the order they are shown, from the key frame's packet `at` to the end."""
         for packet in self._packets[at:]:

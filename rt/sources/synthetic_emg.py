@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from engines.emg.simulator import ORIGIN, Amplifier, SyntheticEmg
+from engines.emg.demo_performance import demo_emg
+from engines.emg.simulator import ORIGIN
 from engines.errors import EngineError
 from rt import clock
 from rt.errors import BadSettings
@@ -23,13 +24,15 @@ class SyntheticEmgSettings:
 
     rate_hz: float = 4096.0
     chunk_ms: float = 16.0
-    start_s: float | None = None  # LSL seconds at which the script begins, the camera's too; None: at the first read
+    start_s: float | None = (
+        None  # LSL seconds at which the performance begins, the camera's too; None: at the first read
+    )
     seed: int = 0
     mains_hz: float = 50.0
 
 
 class SyntheticEmgSource(Source[SyntheticEmgSettings]):
-    """22 channels in montage order. Sample n of the script is taken at start_s + n / rate_hz, to the microsecond.
+    """22 channels in montage order. Sample n of the performance is taken at start_s + n / rate_hz, to the microsecond.
 
     Nothing is ever left out: a reader that was away gets everything since, in pieces of at most half a second.
     """
@@ -49,12 +52,12 @@ class SyntheticEmgSource(Source[SyntheticEmgSettings]):
         """Make the noise and compile. Raises BadSettings when rate or mains do not fit."""
         s = self.settings
         try:
-            self._person = SyntheticEmg(rate_hz=s.rate_hz, seed=s.seed, amplifier=Amplifier(mains_hz=s.mains_hz))
+            self._person = demo_emg(s.rate_hz, s.seed, s.mains_hz)
         except EngineError as error:
             raise BadSettings(str(error)) from error
         self._person.block(0, 1)
         self._least = max(1, round(s.chunk_ms * 1e-3 * s.rate_hz))
-        self._first: int | None = None  # the script's sample with which this source began
+        self._first: int | None = None  # the performance's sample with which this source began
         channels = len(self._person.montage)
         self.context.tell(device="synthetic", origin=ORIGIN, synthetic=True, rate_hz=s.rate_hz, channels=channels)
 
@@ -64,7 +67,7 @@ class SyntheticEmgSource(Source[SyntheticEmgSettings]):
         now = clock.now()
         if self._t_zero is None:
             self._t_zero = now
-        if self._first is None:  # a script that began earlier is not caught up with
+        if self._first is None:  # a performance that began earlier is not caught up with
             self._first = max(math.ceil((now - self._t_zero) * rate_hz), 0)
         following = self._first + self._samples
         if not wait_until(self._t_zero + (following + self._least - 1) / rate_hz, timeout_s):

@@ -11,8 +11,8 @@ import threading
 import numpy as np
 import pytest
 
+from engines.emg.demo_performance import demo_emg
 from engines.emg.montage import FRIDLUND
-from engines.emg.simulator import SyntheticEmg
 from rt import clock, lsl
 from rt.errors import BadSettings
 from rt.simulate import OutletSettings, serve
@@ -31,7 +31,7 @@ def pulled(lsl_id, until):
 
     def pull(seconds, **settings):
         pylsl = lsl.library()
-        start_s = clock.now() + 0.7  # the script begins when the inlet is there
+        start_s = clock.now() + 0.7  # the performance begins when the inlet is there
         wanted = OutletSettings(source_id=lsl_id, start_s=start_s, **settings)
         threads.append(threading.Thread(target=serve, args=(wanted, stop)))
         threads[0].start()
@@ -55,7 +55,7 @@ def pulled(lsl_id, until):
 def test_it_is_the_person_sample_by_sample_and_says_so(pulled, lsl_id):
     samples, stamps, info = pulled(0.3, seed=5)
     np.testing.assert_allclose(stamps, np.arange(len(stamps)) / 4096, atol=1e-6)
-    np.testing.assert_array_equal(samples, SyntheticEmg(seed=5).block(0, len(samples)))
+    np.testing.assert_array_equal(samples, demo_emg(seed=5).block(0, len(samples)))
     assert lsl.channel_texts(info, "label") == list(FRIDLUND.labels)
     assert set(lsl.channel_texts(info, "unit")) == {"microvolts"}
     assert (info.source_id(), info.type(), info.nominal_srate()) == (lsl_id, "EMG", 4096.0)

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from engines.emg.simulator import SyntheticEmg
+from engines.emg.demo_performance import demo_emg
 from rt import clock
 from rt.errors import BadSettings
 from rt.sources.synthetic_emg import SyntheticEmgSettings, SyntheticEmgSource
@@ -32,9 +32,9 @@ def test_samples_follow_each_other_and_are_the_person_s():
     source = opened(start_s=start_s, seed=3)
     chunks = read_for(source, 0.3)
     first = round((chunks[0].t0 - start_s) * 4096)
-    assert 2.0 <= first / 4096 < 2.5, "a script that began earlier is not caught up with"
+    assert 2.0 <= first / 4096 < 2.5, "a performance that began earlier is not caught up with"
     data = np.concatenate([c.data for c in chunks])
-    np.testing.assert_array_equal(data, SyntheticEmg(seed=3).block(first, len(data)))
+    np.testing.assert_array_equal(data, demo_emg(seed=3).block(first, len(data)))
     for chunk in chunks:
         assert chunk.t0 == pytest.approx(start_s + (first + chunk.first_sample) / 4096, abs=1e-9)
         assert chunk.gap_s == 0.0
@@ -48,7 +48,7 @@ def test_a_reader_that_was_away_gets_everything():
     rest = read_for(source, 0.1)
     assert max(len(c.data) for c in rest) <= 512
     data = np.concatenate([c.data for c in first + rest])
-    np.testing.assert_array_equal(data, SyntheticEmg(rate_hz=1024.0, seed=3).block(0, len(data)))
+    np.testing.assert_array_equal(data, demo_emg(1024.0, 3).block(0, len(data)))
 
 
 def test_nothing_comes_before_a_chunk_is_full_and_it_says_what_it_is():
