@@ -1,5 +1,7 @@
 import dataclasses
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -147,3 +149,16 @@ def test_a_loaded_engine_has_run(small_bundle, monkeypatch):
     monkeypatch.setattr(loading, "open_engine", lambda *_: Counts())
     load(small_bundle)
     assert len(runs) == 2
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+def test_a_machine_without_pytorch_runs_a_bundle_that_brings_its_onnx(small_bundle, backend):
+    pytest.importorskip(backend)
+    code = (
+        "import sys; sys.modules.update(torch=None, onnx=None, onnxscript=None)\n"
+        "import engines, numpy\n"
+        f"engine = engines.load({str(small_bundle)!r}, backend={backend!r})\n"
+        "print(engine.run({'face': numpy.zeros((32, 32, 3), numpy.uint8)})['edit'].shape)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=Path.cwd())
+    assert (done.stdout.strip(), done.stderr) == ("(32, 32)", "")
