@@ -24,21 +24,8 @@ import numpy as np
 from engines.emg import motor_noise
 from engines.emg.artefacts import Artefact, Faults, Gap
 from engines.emg.montage import FRIDLUND, Montage
-from engines.emg.performance import ELECTROMECHANICAL_DELAY_S, Performance
-from engines.emg.script import BROW_RAISE, SMILE, ActivationScript, Task
+from engines.emg.performance import Performance
 from engines.errors import BadInput
-
-__all__ = [
-    "BROW_RAISE",
-    "DC_COUPLED",
-    "ELECTROMECHANICAL_DELAY_S",
-    "ORIGIN",
-    "SMILE",
-    "ActivationScript",
-    "Amplifier",
-    "SyntheticEmg",
-    "Task",
-]
 
 ORIGIN = "synthetic"
 
@@ -116,7 +103,7 @@ class SyntheticEmg:
     """A synthetic person wired to a synthetic amplifier.
 
     montage: FRIDLUND or a subset of it.  rate_hz: nominal, above 900.  seed: of the session: noise, electrode gains,
-    artefacts.  performance: what the person does; an endless script when absent.  amplifier: `Amplifier()` when absent.
+    artefacts.  performance: what the person does; all tasks in turn when absent.  amplifier: `Amplifier()` when absent.
     artefacts: what goes wrong.  person: seed of how loud this person's muscles are, in every session.
     Raises BadInput when a value does not fit, UnknownChannel for another montage.
     """
@@ -128,7 +115,7 @@ class SyntheticEmg:
         montage: Montage = FRIDLUND,
         rate_hz: float = 4096.0,
         seed: int = 0,
-        performance: Performance | ActivationScript | None = None,
+        performance: Performance | None = None,
         amplifier: Amplifier | None = None,
         artefacts: Sequence[Artefact] = (),
         person: int = 0,
@@ -142,7 +129,7 @@ class SyntheticEmg:
         self.montage = montage
         self.rate_hz = float(rate_hz)
         self.true_rate_hz = self.rate_hz * (1.0 + self.amplifier.clock_ppm * 1e-6)
-        self.performance = performance or ActivationScript()
+        self.performance = performance or Performance(seed=seed, person=person)
         self._columns = np.array([FRIDLUND.column(label) for label in montage.labels])
         rng = np.random.default_rng([0xE39, seed])
         self._full_uv = _full_uv(person)

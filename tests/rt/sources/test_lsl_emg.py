@@ -11,8 +11,8 @@ import time
 import numpy as np
 import pytest
 
+from engines.emg.demo_performance import demo_emg
 from engines.emg.montage import FRIDLUND
-from engines.emg.simulator import SyntheticEmg
 from rt import clock, lsl
 from rt.errors import BadSettings, MissingDevice
 from rt.simulate import OutletSettings, serve
@@ -130,7 +130,7 @@ def test_every_sample_comes_in_montage_order_with_its_true_time(reader, simulate
     data = emg.samples(4000)
     first = emg.chunks[0]
     guess = round((first.t0 - start_s) * 4096)
-    person = SyntheticEmg(seed=4)
+    person = demo_emg(seed=4)
     near = person.block(guess - 60, 120 + len(data))
     (shift,) = [k for k in range(120) if np.array_equal(near[k], data[0])]
     np.testing.assert_array_equal(near[shift : shift + len(data)], data)
