@@ -34,7 +34,7 @@ LID_DELAY_S = 0.015
 """The lids are light and fast: their delay within a blink, a choice."""
 
 MUSCLE_TIME_S = 0.035
-"""Time constant, twice in a row, of muscle and skin: a choice near the contraction time of facial twitches (40 ms)."""
+"""Time constant, twice in a row, of muscle and skin: a choice, tens of milliseconds as a muscle's twitch."""
 
 LID_TIME_S, JAW_TIME_S = 0.012, 0.06
 

@@ -49,8 +49,8 @@ _MUSCLE = {
 _PERSON_SD = 0.25  # log loudness of all muscles, between people: skin and fat, a choice
 _MUSCLE_SD = 0.20  # log loudness of one muscle, both sides alike, between people: a choice
 
-# Fatigue (0..1, performance.py): up to this much louder, and mixed with noise of a lower median; in sustained
-# contractions the median falls by 10 to 40 % while the amplitude rises (De Luca 1997).
+# Fatigue (0..1, performance.py): up to this much louder, and mixed with noise of a lower median. In sustained
+# contractions the median falls while the amplitude rises (De Luca 1997); how much of both is a choice.
 _FATIGUE_LOUDER, _FATIGUE_SLOWER = 0.4, 0.6
 
 _FEW_UNITS = 0.03  # activation at which single motor units and interference are equally strong: a choice
