@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from rt.commands import Commands
+from rt.engine_commands import engines_app
 
 app = typer.Typer(
     cls=Commands,
@@ -26,6 +27,7 @@ station_app = typer.Typer(no_args_is_help=True, help="Station files: example, sc
 app.add_typer(simulate, name="simulate")
 app.add_typer(assets, name="assets")
 app.add_typer(station_app, name="station")
+app.add_typer(engines_app, name="engines")
 
 Seconds = Annotated[float | None, typer.Option(min=0.5, help="Stop after this many seconds.")]
 Headless = Annotated[bool, typer.Option("--headless", help="No page: encode each picture as the page would get it.")]
