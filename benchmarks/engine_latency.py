@@ -37,6 +37,7 @@ from engines.weights import pack
 
 SEED = 7
 LIVE_FPS = 30.0
+_IN_A_ROW = 5  # calls of one way: the threads of the way before spin on for a millisecond, and caches are another's
 _LIBRARIES = ("torch", "openvino", "onnx", "onnxscript", "onnxruntime", "tensorrt", "pycuda", "safetensors")
 
 
@@ -171,8 +172,9 @@ def measure(
         away[way] = max(distance.rms for distance in agreement.measure(engine, reference, given).values())
         works[way] = _bound(engine, given[0])
     one_turn = sum(_seconds(work) for work in works.values())
-    repeats = int(np.clip(seconds / one_turn, 10, 500))
-    spreads = alternate({str(i): work for i, work in enumerate(works.values())}, repeats, max(repeats // 10, 3))
+    repeats = int(np.clip(seconds / one_turn / _IN_A_ROW, 5, 100))
+    named = {str(i): work for i, work in enumerate(works.values())}
+    spreads = alternate(named, repeats, max(repeats // 10, 2), _IN_A_ROW)
     rows = [
         {
             "network": network.name,
