@@ -11,7 +11,7 @@ from engines.backends import onnxruntime_backend, openvino_backend, tensorrt_bac
 from engines.backends.library import import_library
 from engines.backends.plan_cache import PlanCache
 from engines.cache import cache_folder
-from engines.errors import BackendMissing, BadInput
+from engines.errors import BackendMissing, BadInput, BuildError
 from engines.model import CPU_FORM, Form, Model
 from engines.spec import Engine
 
@@ -73,8 +73,9 @@ def load(
     for way in ways(device, backend):
         try:
             engine = open_engine(model, way, precision, threads)
-        except BackendMissing as error:
-            _log.debug("%s: %s", way, error)
+        except (BackendMissing, BuildError) as error:
+            if isinstance(error, BuildError):  # the library is there: that it cannot do this is news
+                _log.warning("%s cannot run %s: %s", way, model.name, error)
             reasons.append(str(error))
             continue
         for arrays in agreement.probes(engine.inputs, 2):

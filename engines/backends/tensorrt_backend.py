@@ -58,7 +58,8 @@ class TensorRtEngine:
             raise BackendMissing("TensorRT has no room for this network on the graphics card: close other programs")
         for side, tensors in (("in", lane.tensors_in), ("out", lane.tensors_out)):
             for spec in self.inputs if side == "in" else self.outputs:
-                self._context.set_tensor_address(graph_name(side, spec), tensors[spec.name].data_ptr())
+                if not self._context.set_tensor_address(graph_name(side, spec), tensors[spec.name].data_ptr()):
+                    raise BuildError(f"TensorRT does not take the memory of {spec.name!r}: see its messages above")
         lane.record(self._start)
 
     def run(self, arrays: Arrays) -> Arrays:

@@ -10,7 +10,7 @@ import torch
 import engines
 from engines import loading
 from engines.bundle import ONNX, Bundle, Manifest, Training, write_bundle
-from engines.errors import BackendMissing, BadInput, BundleError
+from engines.errors import BackendMissing, BadInput, BuildError, BundleError
 from engines.loading import WAYS, Present, Way, load, survey, ways
 from engines.model import Model
 
@@ -63,6 +63,18 @@ def test_auto_goes_on_to_the_next_when_a_library_is_missing(small_bundle, monkey
     assert load(small_bundle, device="cpu").backend == "onnxruntime"
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     assert load(small_bundle, device="cpu").backend == "torch"
+
+
+def test_auto_goes_on_when_a_backend_cannot_hold_the_network(small_bundle, monkeypatch, caplog):
+    def opens(model, way, *rest):
+        if way == WAYS[0]:
+            raise BuildError("TensorRT found no way to run this network")
+        return open_engine(model, Way("torch", "cpu"), *rest)
+
+    open_engine = loading.open_engine
+    monkeypatch.setattr(loading, "open_engine", opens)
+    assert load(small_bundle).backend == "torch"
+    assert "tensorrt on cuda cannot run small: TensorRT found no way" in caplog.text
 
 
 def test_a_backend_that_was_asked_for_by_name_is_not_replaced(small_bundle, monkeypatch):

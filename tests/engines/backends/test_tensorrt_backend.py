@@ -111,6 +111,7 @@ def test_a_plan_is_only_for_what_it_was_built_for(trt, half, manifest, plans, mo
         ("build", BuildError, "found no way to run this network"),
         ("load", BuildError, "does not load the plan that it has just compiled"),
         ("context", BackendMissing, "no room for this network"),
+        ("address", BuildError, "does not take the memory of 'face'"),
         ("execute", BackendMissing, "could not start the network"),
     ],
 )
