@@ -38,8 +38,8 @@ def check_emg(manifest: Manifest, chain: str, montage: str) -> None:
     """
     if manifest.emg_chain not in (None, chain):
         raise ChainMismatch(
-            f"this bundle learned from the EMG chain {manifest.emg_chain}, the station runs {chain}: set the station to "
-            f"it, or train the bundle again"
+            f"this bundle learned from the EMG chain {manifest.emg_chain}, the station runs {chain}: "
+            f"set the station to it, or train the bundle again"
         )
     if manifest.montage not in (None, montage):
         raise BadInput(

@@ -34,8 +34,8 @@ class TorchEngine:
     ) -> None:
         """network: one tensor per input spec in, one per output spec out, in order; float32.  It becomes the engine's.
 
-        precision: "fp16" (default), "bf16" or "fp32" on "cuda"; "fp32" (default) or "bf16" on "cpu".  threads: of PyTorch on the CPU, in
-        this whole process; None leaves them.
+        precision: "fp16" (default), "bf16" or "fp32" on "cuda"; "fp32" (default) or "bf16" on "cpu".  threads: of
+        PyTorch on the CPU, in this whole process; None leaves them.
         Raises BackendMissing without PyTorch, a GPU, or for another precision.
         """
         torch = import_library("torch")
