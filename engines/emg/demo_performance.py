@@ -6,10 +6,11 @@ anew together after PERIOD_S.  A change here asks for the clip to be rendered ag
 
 from functools import cache
 
+from engines.emg.montage import FRIDLUND
 from engines.emg.performance import Performance
 from engines.emg.profile import synkinetic
 from engines.emg.simulator import Amplifier, SyntheticEmg
-from engines.emg.tasks import MAXIMUM, Clip, Contraction, task_named
+from engines.emg.tasks import Clip, Contraction, Task, functional_clip, task_named
 
 PERIOD_S = 54.0
 
@@ -31,9 +32,6 @@ PROFILE = synkinetic("left", strength=0.6, residual=0.45, name="demo")
 """A healed palsy: the left side has 45 % of its strength, and its eye narrows with a smile and with a pucker."""
 
 SEED, PERSON = 1, 15
-
-MAXIMA_S = (4.0, 9.0, 14.0)
-"""When the three maximal repetitions begin, seconds; before the first one the face is at rest."""
 
 
 @cache
@@ -60,9 +58,14 @@ def demo_emg(
 
 
 def maximal_performance() -> Performance:
-    """What the same person is calibrated with: every muscle at its own maximum, three times, without variation."""
-    holds = tuple(Contraction(start_s, start_s + 3.0) for start_s in MAXIMA_S)
-    return Performance([Clip(MAXIMUM, MAXIMA_S[-1] + 5.0, holds)], PROFILE, SEED, PERSON, variability=0.0)
+    """What the same person is calibrated with: each muscle alone at its own maximum, three times, both sides at once.
+
+    Nothing for the first three seconds; every contraction is in `.held`, its task named as the muscle.
+    """
+    tasks = [Task(muscle, "calibration", ((muscle, 1.0),)) for muscle, _, _ in FRIDLUND.pairs()]
+    still = Clip(task_named("Face-At-Rest"), 3.0, ())
+    clips = [functional_clip(task, hold_s=1.5, rest_s=1.0, lead_s=1.0) for task in tasks]
+    return Performance([still, *clips], PROFILE, SEED, PERSON, variability=0.0)
 
 
 def _clip(task: str, starts_s: tuple[float, ...], hold_s: float, duration_s: float) -> Clip:

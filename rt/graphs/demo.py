@@ -7,7 +7,7 @@ import numpy as np
 import platformdirs
 
 from engines.emg import simulator
-from engines.emg.demo_performance import MAXIMA_S, demo_emg, maximal_performance
+from engines.emg.demo_performance import demo_emg, maximal_performance
 from engines.emg.envelope import Envelope, chain_id, preset
 from engines.emg.measures import Calibration, reference_mvc, rest_statistics
 from engines.emg.montage import FRIDLUND
@@ -37,10 +37,10 @@ def demo_station(port: int = 0, record: Path | None = None) -> Station:
 
 
 def demo_calibration() -> Path:
-    """The synthetic person's calibration, made as a real one is: rest, then three maximal repetitions of everything.
+    """The synthetic person's calibration, made as a real one is: rest, then three maximal repetitions of every muscle.
 
     The references are the person's own, weak side included, under the electrodes of the demo.  Kept in the user's
-    cache, one file per EMG chain and simulator; 19 s of signal cost about 1 s the first time.
+    cache, one file per EMG chain and simulator; 97 s of signal cost about 3 s the first time.
     """
     settings = preset(_PRESET)
     chain = chain_id(settings, _RATE_HZ)
@@ -55,15 +55,17 @@ def demo_calibration() -> Path:
     def part(start_s: float, end_s: float) -> np.ndarray:
         return envelope[round(start_s * _RATE_HZ) : round(end_s * _RATE_HZ)]
 
-    rest_mean, rest_sd = rest_statistics(part(0.5, MAXIMA_S[0] - 1.0))
+    rest_mean, rest_sd = rest_statistics(part(0.5, 3.0))
+    reference = np.full(len(FRIDLUND), np.nan)
+    for muscle, right, left in FRIDLUND.pairs():
+        repetitions = [part(held.start_s, held.end_s) for held in performance.held if held.task == muscle]
+        reference[[right, left]] = reference_mvc(repetitions, _RATE_HZ)[[right, left]]
     calibration = Calibration(
         chain_id=chain,
         labels=FRIDLUND.labels,
         rest_mean_uv=tuple(map(float, rest_mean)),
         rest_sd_uv=tuple(map(float, rest_sd)),
-        reference_uv=tuple(
-            map(float, reference_mvc([part(start_s - 1, start_s + 4) for start_s in MAXIMA_S], _RATE_HZ))
-        ),
+        reference_uv=tuple(map(float, reference)),
         reference_kind="synthetic maximum, 3 repetitions",
     )
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
