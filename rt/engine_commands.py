@@ -21,11 +21,15 @@ BundleFolder = Annotated[
 
 
 @engines_app.command("list")
-def list_engines() -> None:
-    """What can run networks on this machine, fastest first, and the networks that are shipped."""
+def list_engines(
+    bundle: Annotated[Path | None, typer.Argument(metavar="[BUNDLE]", help="Only this bundle.")] = None,
+) -> None:
+    """What can run networks on this machine, fastest first, and the networks that are shipped, or one bundle."""
     from engines.loading import survey
+    from engines.shipped import bundle_folder, shipped_bundles
 
-    _print(backend_table(survey()), bundle_table())
+    folders = shipped_bundles() if bundle is None else [bundle_folder(bundle)]
+    _print(backend_table(survey()), bundle_table(folders))
 
 
 @engines_app.command("build")
@@ -68,20 +72,20 @@ def backend_table(found: list[Present]) -> Table:
     return table
 
 
-def bundle_table() -> Table:
-    """One line per shipped bundle that holds a network."""
+def bundle_table(folders: list[Path]) -> Table:
+    """One line per bundle that holds a network.  Raises BundleError when one is damaged."""
     from engines.assembly import is_network
-    from engines.bundle import read_bundle
-    from engines.shipped import shipped_bundles
+    from engines.bundle import ONNX, read_bundle
 
-    table = _table("shipped bundle", "system", "network", "picture", "files")
-    for folder in shipped_bundles():
+    table = _table("bundle", "system", "network", "picture", "size", "without PyTorch")
+    for folder in folders:
         manifest = read_bundle(folder).manifest
         if is_network(manifest):
-            shape = manifest.inputs[0].shape or ()
+            picture = " x ".join(map(str, (manifest.inputs[0].shape or ())[:2])) if manifest.inputs else "-"
             size = sum((folder / name).stat().st_size for name in manifest.sha256)
-            picture, bytes_ = " x ".join(map(str, shape[:2])), f"{size / 1e6:.1f} MB"
-            _row(table, folder.name, manifest.system, manifest.network, picture, bytes_)
+            runs_alone = "yes" if ONNX in manifest.sha256 else "no"
+            row = (folder.name, manifest.system, manifest.network, picture, f"{size / 1e6:.1f} MB", runs_alone)
+            _row(table, *row)
     return table
 
 

@@ -47,6 +47,14 @@ def test_the_list_says_what_is_here_and_why_the_rest_is_not(monkeypatch):
     assert any(line.startswith("torch") and "cpu" in line and "fp32" in line for line in lines)
 
 
+def test_the_list_describes_a_bundle(bundle):
+    found = run("list", bundle)
+    assert found.exit_code == 0
+    line = next(line for line in found.output.splitlines() if line.startswith("tiny"))
+    assert line.split()[:6] == ["tiny", "mc_cyclegan", "resnet_generator", "16", "x", "16"]
+    assert line.rstrip().endswith("yes")
+
+
 def test_building_prints_how_far_it_is_from_pytorch(bundle, tmp_path):
     found = run("build", bundle, "--backend", "torch", "--device", "cpu")
     assert found.exit_code == 0, found.output
@@ -85,6 +93,7 @@ def test_verifying_refuses_a_bundle_that_is_computed_otherwise(bundle, monkeypat
     ("arguments", "error", "sentence"),
     [
         (("verify", "nowhere"), BundleError, "nowhere is no bundle"),
+        (("list", "nowhere"), BundleError, "nowhere is no bundle"),
         (("build", "pixel-smile", "--backend", "torch", "--device", "cpu"), BundleError, "is not one of resnet_gen"),
     ],
 )
