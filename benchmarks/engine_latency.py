@@ -95,10 +95,6 @@ class Contender:
         if self.backend == "openvino":
             onnx = model.onnx(Form("fp32", self.folded))
             return OpenVinoEngine(onnx, *specs, self.precision, threads)
-        if self.backend == "torch" and self.folded:
-            from engines.networks.polyphase import polyphase
-
-            return TorchEngine(polyphase(model.network()), *specs, self.device, self.precision, threads)
         return open_engine(model, Way(self.backend, self.device), self.precision, threads)
 
 
@@ -115,9 +111,7 @@ def contenders(device: str) -> list[Contender]:
 
 
 def _folds(way: Way) -> tuple[bool, ...]:
-    if way.device == "cuda":
-        return (False,)
-    return (True,) if way.backend == "onnxruntime" else (True, False)
+    return {"openvino": (True, False), "onnxruntime": (True,)}.get(way.backend, (False,))
 
 
 def multiplications(model: Model) -> float:
@@ -172,9 +166,10 @@ def measure(
         away[way] = max(distance.rms for distance in agreement.measure(engine, reference, given).values())
         works[way] = _bound(engine, given[0])
     one_turn = sum(_seconds(work) for work in works.values())
-    repeats = int(np.clip(seconds / one_turn / _IN_A_ROW, 5, 100))
+    in_a_row = _IN_A_ROW if one_turn < seconds / 100 else 2
+    repeats = int(np.clip(seconds / one_turn / in_a_row, 6, 100))
     named = {str(i): work for i, work in enumerate(works.values())}
-    spreads = alternate(named, repeats, max(repeats // 10, 2), _IN_A_ROW)
+    spreads = alternate(named, repeats, 1, in_a_row)
     rows = [
         {
             "network": network.name,
@@ -191,7 +186,7 @@ def measure(
         }
         for way, spread in zip(ways, spreads.values(), strict=True)
     ]
-    peer = min(row["median_ms"] for row in rows if row["backend"] == "torch" and row["folded"] == "no")
+    peer = min(row["median_ms"] for row in rows if row["backend"] == "torch")
     return [{**row, "of_torch": row["median_ms"] / peer} for row in rows]
 
 
