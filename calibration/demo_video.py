@@ -1,7 +1,11 @@
 """The demo's videos: encoded once and slowly, for few bytes and a light decoder."""
 
 import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Self
 
 import av
@@ -41,7 +45,12 @@ class DemoVideo:
     def write(self, picture: Picture) -> None:
         """Add one picture: (height, width, 3) uint8 BGR."""
         cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420, dst=self._yuv)
-        self._container.mux(self._stream.encode(av.VideoFrame.from_ndarray(self._yuv, "yuv420p")))
+        frame = av.VideoFrame.from_ndarray(self._yuv, "yuv420p")
+        if self._stream.codec_context.is_open:
+            self._container.mux(self._stream.encode(frame))
+        else:
+            with _scheduling_kept():
+                self._container.mux(self._stream.encode(frame))
 
     def __enter__(self) -> Self:
         return self
@@ -50,3 +59,19 @@ class DemoVideo:
         self._container.mux(self._stream.encode(None))
         self._container.close()
         self.content = self._file.getvalue()
+
+
+@contextmanager
+def _scheduling_kept() -> Iterator[None]:
+    """Undo what SVT-AV1 does to the process when it is opened by root.
+
+    It puts the calling thread and its own into SCHED_FIFO with priority 99 (pthread_setschedparam in its svt_threads.c,
+    seen in 4.x), children inherit that, and a machine of two cores then serves nobody else.  May go when it asks first.
+    """
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        for thread in Path("/proc/self/task").iterdir():
+            with suppress(ProcessLookupError):
+                os.sched_setscheduler(int(thread.name), policy, parameters)

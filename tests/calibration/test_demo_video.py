@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -32,3 +35,13 @@ def test_what_goes_in_comes_out_and_takes_less_room(pictures):
 
 def test_the_same_pictures_give_the_same_bytes(pictures):
     assert encoded(pictures) == encoded(pictures)
+
+
+def test_the_encoder_does_not_seize_the_machine(pictures):
+    """SVT-AV1 makes itself and its caller real-time threads when root opens it: everything else would starve."""
+    before = os.sched_getscheduler(0)
+    with DemoVideo((64, 48), 30, 20) as video:
+        for picture in pictures[:2]:
+            video.write(picture)
+            threads = [int(thread.name) for thread in Path("/proc/self/task").iterdir()]
+            assert {os.sched_getscheduler(thread) for thread in threads} == {before}
