@@ -15,7 +15,7 @@ from benchmarks.measure import RESULTS, ROOT
 
 BEGIN, END = "<!-- numbers -->", "<!-- /numbers -->"
 PAGES = (Path("benchmarks/README.md"), Path("README.md"))
-ORDER = ("frame_latency", "link_throughput", "kernel_speed", "start_time", "soak")
+ORDER = ("frame_latency", "link_throughput", "kernel_speed", "raster_speed", "start_time", "soak")
 
 
 def read_results(folder: Path = RESULTS) -> list[dict[str, Any]]:

@@ -52,7 +52,7 @@ WHAT = "A synthetic cohort made by MyoMirror. Nobody was recorded; it says nothi
 LICENCE = "CC BY 4.0, as the photos that the faces are made from"
 CREDITS = (
     f"Faces: {CREDIT}; fitted, textured, animated and altered",
-    "Electrode places: MediaPipe's canonical face, Apache-2.0, Google",
+    "Electrode places: after MediaPipe's canonical face, Apache-2.0, Google",
     "Face model: ICT-FaceKit Light, Li et al., CVPR 2020, MIT licence, USC Institute for Creative Technologies",
 )
 _VERSIONS = ("myomirror", "numpy", "scipy", "numba", "opencv-contrib-python", "mediapipe", "av")
@@ -93,7 +93,6 @@ def plan_cohort(settings: CohortSettings, sources: Sources) -> Cohort:
         "versions": {name: version(name) for name in _VERSIONS},
         "sources": {
             "face_model": hash_model(sources.face_model),
-            "canonical_face": hash_file(sources.canonical),
             "photos_with_a_face": len(photos.landmarks_px),
             "photos": {name: hash_file(photos.files[name]) for name in used},
         },

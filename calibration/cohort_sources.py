@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from calibration.data.london_faces import ATTRIBUTION, LICENCE
 from engines.errors import BadInput
-from engines.face.canonical import FILE as CANONICAL
 from engines.face.mesh_files import PACKED
 from rt.assets import FOLDER_VARIABLE as ASSETS_VARIABLE
 from rt.assets import cache_folder
@@ -25,7 +24,6 @@ FOLDER_VARIABLE = "MYOMIRROR_DATA"
 FOLDER = "london_faces"
 ADDRESS = "https://doi.org/10.6084/m9.figshare.5047666"
 CREDIT = f"{ATTRIBUTION}, {LICENCE}"
-CANONICAL_ADDRESS = "https://github.com/google-ai-edge/mediapipe/tree/master/mediapipe/modules/face_geometry/data"
 MODEL_ADDRESS = "https://github.com/ICT-VGL/ICT-FaceKit"
 _ENDINGS = (".jpg", ".jpeg", ".png")
 
@@ -54,11 +52,10 @@ class Photos:
 
 @dataclass(frozen=True)
 class Sources:
-    """Everything that pictures are made from.  face_model: packed file or folder.  canonical: MediaPipe's OBJ file."""
+    """Everything that pictures are made from.  face_model: packed file or folder."""
 
     photos: Photos
     face_model: Path
-    canonical: Path
 
 
 def find_face_model(given: Path | None) -> Path:
@@ -74,17 +71,6 @@ def find_face_model(given: Path | None) -> Path:
         f"a cohort needs the face model, and {where}: get ICT-FaceKit ({MODEL_ADDRESS}, MIT) and name its folder "
         "FaceXModel with --face-model"
     )
-
-
-def find_canonical_face() -> Path:
-    """MediaPipe's canonical face, on which electrodes are placed.  Raises BadInput when it is not installed."""
-    place = _asset(CANONICAL)
-    if place is None:
-        raise BadInput(
-            f"a cohort needs {CANONICAL}, MediaPipe's canonical face, and it is not among the assets: put it into "
-            f"{cache_folder()} or the folder that ${ASSETS_VARIABLE} names ({CANONICAL_ADDRESS}, Apache-2.0)"
-        )
-    return place
 
 
 def _asset(name: str) -> Path | None:

@@ -12,9 +12,8 @@ from calibration.cohort_look import Look, light_row, pose_row
 from calibration.cohort_plan import ClipPlan, CohortSettings, Participant
 from calibration.cohort_sources import Sources
 from calibration.data.mmm_layout import FPS, SIZE_PX
-from engines.face.canonical import CanonicalFace
-from engines.face.electrodes import Electrodes
 from engines.face.mesh import MEDIAPIPE_68, FaceModel
+from engines.face.mesh_electrodes import MeshElectrodes
 from engines.face.person import Person
 from engines.face.sensor_noise import SensorNoise
 from engines.face.studio import Rendered, Studio
@@ -75,7 +74,6 @@ class FaceStage:
         """Reads the face models.  Raises BadInput when one is cut short."""
         self._settings, self._photos = settings, sources.photos
         self._model = FaceModel.load(sources.face_model)
-        self._canonical = CanonicalFace.load(sources.canonical)
         self._front, self._side = Studio(SIZE_PX, SIZE_PX), Studio(SIZE_PX, SIZE_PX)
         self.person = lru_cache(maxsize=2)(self._person)
 
@@ -93,7 +91,7 @@ class FaceStage:
     def film(self, plan: ClipPlan) -> Film:
         """As Stage.film."""
         look = Look(self._settings, plan.recording)
-        electrodes = Electrodes(self._canonical, look.electrode_seed) if plan.recording.electrodes else None
+        electrodes = MeshElectrodes(self._model, look.electrode_seed) if plan.recording.electrodes else None
         return _Filming(plan, self.person(plan.recording.participant), look, electrodes, (self._front, self._side))
 
 
@@ -101,7 +99,12 @@ class _Filming:
     """One clip before two cameras."""
 
     def __init__(
-        self, plan: ClipPlan, person: Person, look: Look, electrodes: Electrodes | None, studios: tuple[Studio, Studio]
+        self,
+        plan: ClipPlan,
+        person: Person,
+        look: Look,
+        electrodes: MeshElectrodes | None,
+        studios: tuple[Studio, Studio],
     ) -> None:
         self._person, self._look, self._electrodes = person, look, electrodes
         self._front, self._side = studios
@@ -146,7 +149,7 @@ class _Filming:
         if self._electrodes is None:
             return None
         np.copyto(self._covered, seen.picture)
-        self._electrodes.draw(self._covered, seen.landmarks_px, t_s, seen.light, self._mask)
+        self._electrodes.draw(self._covered, seen.projected, seen.raster, seen.light, self._mask, t_s)
         return self._covered
 
 

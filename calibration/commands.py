@@ -71,7 +71,7 @@ def _simulate_cohort(
     from rich.console import Console
 
     from calibration.cohort import plan_cohort
-    from calibration.cohort_sources import Sources, find_canonical_face, find_face_model, find_faces, photo_folder
+    from calibration.cohort_sources import Sources, find_face_model, find_faces, photo_folder
     from rt.assets import FACE_LANDMARKER, verify
     from rt.errors import BadSettings
 
@@ -84,10 +84,10 @@ def _simulate_cohort(
             f"the preview cannot be written to {preview}: give a .png or .jpg file in a folder that exists"
         )
     console = Console()
-    folder, model, canonical = photo_folder(given[0]), find_face_model(given[1]), find_canonical_face()
+    folder, model = photo_folder(given[0]), find_face_model(given[1])
     landmarker = verify(FACE_LANDMARKER)
     with console.status("Looking for the faces in the photos ..."):
-        sources = Sources(find_faces(folder, landmarker), model, canonical)
+        sources = Sources(find_faces(folder, landmarker), model)
     planned = plan_cohort(settings, sources)
     if preview is not None:
         _draw(console, planned, sources, preview)

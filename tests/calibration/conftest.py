@@ -9,7 +9,7 @@ import pytest
 
 from calibration.cohort import Cohort, make_cohort
 from calibration.cohort_plan import CohortSettings, plan_clips, plan_people, splits
-from calibration.cohort_sources import Sources, find_canonical_face, find_face_model, find_faces, photo_folder
+from calibration.cohort_sources import Sources, find_face_model, find_faces, photo_folder
 from calibration.cohort_stage import Shot
 from calibration.cohort_workers import Job, Maker
 from calibration.data.mmm_layout import SIZE_PX
@@ -109,4 +109,4 @@ def photos(tmp_path_factory):
 @pytest.fixture(scope="session")
 def sources(photos):
     """What a cohort of those people is made from."""
-    return Sources(find_faces(photo_folder(photos), LANDMARKER), find_face_model(None), find_canonical_face())
+    return Sources(find_faces(photo_folder(photos), LANDMARKER), find_face_model(None))

@@ -13,7 +13,6 @@ from calibration.cohort import face_job, make_cohort, plan_cohort
 from calibration.cohort_plan import CohortSettings
 from calibration.cohort_signals import Signals
 from calibration.cohort_sources import (
-    find_canonical_face,
     find_face_model,
     find_faces,
     hash_model,
@@ -138,8 +137,6 @@ def test_missing_models_say_where_they_come_from(monkeypatch, tmp_path):
         find_face_model(None)
     with pytest.raises(BadInput, match=r"there is none at .*nowhere"):
         find_face_model(tmp_path / "nowhere")
-    with pytest.raises(BadInput, match="canonical face"):
-        find_canonical_face()
     with pytest.raises(BadInput, match="assets fetch"):
         find_faces(tmp_path, tmp_path / "none.task")
 
