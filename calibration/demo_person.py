@@ -17,20 +17,20 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from calibration.cohort_sources import find_canonical_face, find_face_model, find_faces, photo_folder
+from calibration.cohort_sources import find_face_model, find_faces, photo_folder
 from calibration.data.london_faces import ATTRIBUTION, LICENCE
 from calibration.demo_video import DemoVideo
 from calibration.mixed_photo import mix_photos
 from engines.bundle import Manifest, Metric, Training, write_bundle
 from engines.emg.demo_performance import PERIOD_S, demo_performance
+from engines.emg.montage import FRIDLUND
 from engines.errors import BadInput, EngineError
 from engines.face.blendshapes import BLENDSHAPE_INDEX
-from engines.face.canonical import CanonicalFace
 from engines.face.demo_clip import CLEAN, ELECTRODES, SYSTEM, truth_arrays
 from engines.face.electrode_style import ElectrodeStyle
-from engines.face.electrodes import Electrodes
 from engines.face.light import Light
 from engines.face.mesh import FaceModel
+from engines.face.mesh_electrodes import MeshElectrodes
 from engines.face.person import Person
 from engines.face.pose import HeadPose
 from engines.face.studio import Studio
@@ -39,11 +39,11 @@ from rt import assets
 from rt.errors import LiveError
 
 HEIGHT, WIDTH, FPS = 480, 640, 30
-SEED = 5  # of eyes, furrows and electrodes
+SEED = 5  # of glances and furrows
+ELECTRODES_SEED = 1
 
 LIGHT = Light(direction=(-0.5, 0.4, 1.0), intensity=1.06, ambient=0.5, tint=(0.96, 1.0, 1.02))
 STYLE = ElectrodeStyle(cable_cm=0.10, error_cm=0.12, upwards=0.0, down_the_chin=0.4, cap=None)
-SCHEME = "fridlund"  # the 22 channels whose EMG is made
 QUALITY = {ELECTRODES: 29, CLEAN: 34}
 """Constant rate factors: what is shown by default gets most of the bytes."""
 
@@ -112,16 +112,17 @@ def gaze(seed: int) -> npt.NDArray[np.float32]:
     return shapes
 
 
-def shots(person: Person, face: CanonicalFace) -> Iterator[Shot]:
-    """Every picture of the loop in order.  face: what the electrodes' sites are given on."""
-    studio, electrodes = Studio(HEIGHT, WIDTH), Electrodes(face, SEED, (SCHEME,), STYLE)
+def shots(person: Person) -> Iterator[Shot]:
+    """Every picture of the loop in order, under the electrodes of the 22 channels whose EMG is made."""
+    studio = Studio(HEIGHT, WIDTH)
+    electrodes = MeshElectrodes(person.anatomy.model, ELECTRODES_SEED, (FRIDLUND,), STYLE)
     frames = round(PERIOD_S * FPS)
     expressions = (demo_performance().expression(np.arange(frames) / FPS) + gaze(SEED)).astype(np.float32)
     covered, mask = np.empty((HEIGHT, WIDTH, 3), np.uint8), np.empty((HEIGHT, WIDTH), np.uint8)
     for number, expression in enumerate(expressions):
         shot = studio.render(person, expression, head_at(number / FPS, expression), LIGHT)
         covered[:] = shot.picture
-        electrodes.draw(covered, shot.landmarks_px, _sway_s(number / FPS), LIGHT, mask)
+        electrodes.draw(covered, shot.projected, shot.raster, LIGHT, mask, _sway_s(number / FPS))
         yield Shot(shot.picture, covered, shot.landmarks_px, expression)
 
 
@@ -130,14 +131,14 @@ def _sway_s(t_s: float) -> float:
     return 4.0 * math.sin(2 * math.pi * t_s / PERIOD_S)
 
 
-def record(person: Person, face: CanonicalFace, out: Path) -> Manifest:
+def record(person: Person, out: Path) -> Manifest:
     """Render the loop and write the bundle."""
     with (
         DemoVideo((WIDTH, HEIGHT), FPS, QUALITY[ELECTRODES]) as covered,
         DemoVideo((WIDTH, HEIGHT), FPS, QUALITY[CLEAN]) as clean,
     ):
         landmarks, expressions = [], []
-        for shot in shots(person, face):
+        for shot in shots(person):
             covered.write(shot.electrodes)
             clean.write(shot.clean)
             landmarks.append(shot.landmarks_px.copy())
@@ -194,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         landmarker = assets.verify(assets.FACE_LANDMARKER)
         person = make_person(photo_folder(options.photos), landmarker, find_face_model(options.face_model))
-        manifest = record(person, CanonicalFace.load(find_canonical_face()), options.out)
+        manifest = record(person, options.out)
     except (EngineError, LiveError) as error:
         sys.stderr.write(f"{error}\n")
         return 2

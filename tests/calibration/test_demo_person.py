@@ -13,7 +13,6 @@ from calibration.demo_person import FPS, HEIGHT, PEOPLE, WIDTH, gaze, head_at, m
 from engines.emg.demo_performance import PERIOD_S, demo_performance
 from engines.errors import BadInput
 from engines.face.blendshapes import BLENDSHAPE_INDEX, BLENDSHAPES
-from engines.face.canonical import CanonicalFace
 from engines.face.mesh import FaceModel
 from engines.face.person import Person
 
@@ -64,8 +63,7 @@ def test_a_shot_is_the_performance_with_its_truth_and_with_electrodes(tmp_path):
     found = find_faces(tmp_path, ASSETS / "face_landmarker.task")
     mesh = FaceModel.load(ASSETS / "ict_facekit_light.npz")
     person = Person.from_photo(mesh, found.read("032"), found.landmarks_px["032"])
-    face = CanonicalFace.load(ASSETS / "canonical_face_model.obj")
-    for number, shot in enumerate(itertools.islice(shots(person, face), 2)):
+    for number, shot in enumerate(itertools.islice(shots(person), 2)):
         assert shot.clean.shape == shot.electrodes.shape == (HEIGHT, WIDTH, 3)
         changed = np.abs(shot.clean.astype(int) - shot.electrodes).max(2) > 40
         assert 0.01 < changed.mean() < 0.2
