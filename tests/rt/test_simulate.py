@@ -31,7 +31,7 @@ def pulled(lsl_id, until):
 
     def pull(seconds, **settings):
         pylsl = lsl.library()
-        start_s = clock.now() + 0.7  # the performance begins when the inlet is there
+        start_s = clock.now() + 5.0  # the performance begins when the inlet is there, also on a slow machine
         wanted = OutletSettings(source_id=lsl_id, start_s=start_s, **settings)
         threads.append(threading.Thread(target=serve, args=(wanted, stop)))
         threads[0].start()
