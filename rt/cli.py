@@ -223,6 +223,29 @@ def assets_verify() -> None:
             _console().print(f"{asset.name}  ok", highlight=False)
 
 
+@assets.command("import-flame")
+def assets_import_flame(
+    pickle_file: Annotated[Path, typer.Argument(help="generic_model.pkl of FLAME 2020, which you have registered for.")],
+    out: Annotated[Path, typer.Option(help="The .npz to write.")],
+    eyelids: Annotated[
+        tuple[Path, Path] | None, typer.Option(help="SMIRK's l_eyelid.npy and r_eyelid.npy; without, lids stay open.")
+    ] = None,
+) -> None:
+    """Convert your own copy of the FLAME face model, once; nothing in the pickle is run."""
+    from engines.face.flame import import_flame
+    from rt.errors import BadSettings
+
+    if out.suffix != ".npz" or not out.parent.is_dir():
+        raise BadSettings(f"FLAME cannot be written to {out}: give an .npz file in a folder that exists")
+    model = import_flame(pickle_file, out, eyelids)
+    _console().print(
+        f"{out}: {len(model.template)} vertices, {len(model.shape)} shapes, {len(model.expression)} expressions; "
+        "FLAME's licence (research only) holds for it too",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
 @station_app.command("schema")
 def station_schema() -> None:
     """The JSON Schema of station files, for editors."""

@@ -321,6 +321,19 @@ def test_schema_is_valid_and_takes_the_example(monkeypatch, capfd, tmp_path):
     assert "is fine" in out
 
 
+def test_flame_is_imported_from_a_users_own_file(monkeypatch, capfd, tmp_path):
+    """A damaged pickle and a place that cannot be written to are one sentence each; nothing is left behind."""
+    damaged, out = tmp_path / "generic_model.pkl", tmp_path / "flame.npz"
+    damaged.write_bytes(b"no pickle")
+    code, _, err = main(monkeypatch, capfd, "assets", "import-flame", str(damaged), "--out", str(out))
+    assert code == 2
+    assert str(damaged) in err
+    assert not out.exists()
+    code, _, err = main(monkeypatch, capfd, "assets", "import-flame", str(damaged), "--out", str(tmp_path / "flame.pkl"))
+    assert code == 2
+    assert ".npz" in err
+
+
 def test_doctor_for_programs(monkeypatch, capfd):
     code, out, _ = main(monkeypatch, capfd, "doctor", "--json")
     assert code in (0, 3)
