@@ -99,9 +99,11 @@ class Participant:
     seed: int
 
     @property
-    def split(self) -> str:
+    def split(self) -> Literal["train", "validation", "test"]:
         """Where this person belongs: train, validation or test."""
-        return {TEST_FOLD: "test", VALIDATION_FOLD: "validation"}.get(self.fold, "train")
+        if self.fold == TEST_FOLD:
+            return "test"
+        return "validation" if self.fold == VALIDATION_FOLD else "train"
 
     def profile(self, session: int, sessions: int) -> Profile:
         """Their innervation in a session, from 1; only a recovery changes from one to the next."""

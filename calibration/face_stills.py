@@ -7,7 +7,7 @@ splits are the cohort's with the same seed, and a photo belongs to the split of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -19,7 +19,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from calibration.cohort_look import Look
 from calibration.cohort_plan import CohortSettings, Participant, plan_people, plan_recordings, random
 from calibration.cohort_signals import Signals
 from calibration.cohort_sources import CREDIT, Sources
@@ -233,8 +232,8 @@ class _Room:
 
 
 def _pose(rng: np.random.Generator) -> HeadPose:
-    yaw, pitch, roll = rng.normal(0, (5.0, 3.5, 2.5)).clip(-14, 14)
-    return HeadPose(float(yaw), float(pitch), float(roll), *rng.normal(0, 0.4, 2).tolist(), float(rng.uniform(0.9, 1.2)))
+    yaw, pitch, roll, right, up = rng.normal(0, (5.0, 3.5, 2.5, 0.4, 0.4)).clip(-14, 14).tolist()
+    return HeadPose(yaw, pitch, roll, right, up, float(rng.uniform(0.9, 1.2)))
 
 
 def _light(rng: np.random.Generator, tinted: bool = True) -> Light:

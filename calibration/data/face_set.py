@@ -68,13 +68,15 @@ class FaceSet:
             raise BadInput(f"{folder} is no set of faces, it has no {ABOUT}: make one with myomirror simulate faces")
         try:
             about = json.loads(path.read_text(encoding="utf-8"))
-            rows = [tuple(FaceRow(*row) for row in about[kind]) for kind in ("covered", "clean")]
+            covered, clean = (tuple(FaceRow(*row) for row in about[kind]) for kind in ("covered", "clean"))
+            facts = {name: about[name] for name in ("size", "paired", "synthetic", "origin", "licence", "seed")}
             found = cls(
                 folder,
-                *(about[name] for name in ("size", "paired", "synthetic", "origin", "licence", "seed")),
-                *rows,
-                np.arange(len(rows[0])),
-                np.arange(len(rows[1])),
+                **facts,
+                covered_rows=covered,
+                clean_rows=clean,
+                covered_at=np.arange(len(covered)),
+                clean_at=np.arange(len(clean)),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise BadInput(f"{path} does not describe a set of faces ({error}): make it again") from None
@@ -142,7 +144,7 @@ class FaceSet:
             raise BadInput(f"{path} is missing or cut short ({error}): make the set again") from None
         if array.dtype != np.uint8 or (shape is not None and array.shape != shape):
             raise BadInput(f"{path} holds {array.dtype} {array.shape}, its {ABOUT} says uint8 {shape}: make it again")
-        return array
+        return np.asanyarray(array)
 
 
 class FaceSetWriter:
@@ -152,9 +154,7 @@ class FaceSetWriter:
         faces.add(row, covered, clean, mask)
     """
 
-    def __init__(
-        self, folder: Path, size: int, covered: int, clean: int, paired: bool, about: dict[str, Any]
-    ) -> None:
+    def __init__(self, folder: Path, size: int, covered: int, clean: int, paired: bool, about: dict[str, Any]) -> None:
         """covered, clean: how many pictures there will be at most.  about: synthetic, origin, licence, seed.
 
         Raises BadInput when the folder holds something already.
@@ -164,7 +164,7 @@ class FaceSetWriter:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder, self._paired, self._about = folder, paired, {**about, "size": size, "paired": paired}
         self._rows: dict[str, list[FaceRow]] = {"covered": [], "clean": []}
-        shapes = {"covered": (covered, size, size, 3), "clean": (clean, size, size, 3)}
+        shapes: dict[str, tuple[int, ...]] = {"covered": (covered, size, size, 3), "clean": (clean, size, size, 3)}
         if paired:
             shapes["mask"] = (covered, size, size)
         self._arrays = {name: _room(folder / f"{name}.npy", shape) for name, shape in shapes.items()}
@@ -197,6 +197,6 @@ class FaceSetWriter:
         write_atomically(self._folder / ABOUT, (json.dumps({**self._about, **rows}) + "\n").encode())
 
 
-def _room(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+def _room(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)

@@ -85,9 +85,9 @@ class Webcam:
             raise BadInput(f"a webcam's picture must have at least one pixel, found {height} x {width}")
         self.settings = settings
         self._soft = np.zeros((height, width, 3), np.uint8)
-        self._table = _noise_table(height, width, seed)
-        self._curve = _curve(settings)
-        self._colour = _colour(settings)
+        self._table = noise_table(height, width, seed)
+        self._curve = tone_curve(settings)
+        self._colour = colour_matrix(settings)
         self._across, self._down = _fall_off(settings.vignette, height, width)
 
     def take(self, picture: Picture, number: int, out: Picture | None = None) -> Picture:
@@ -117,7 +117,7 @@ class Webcam:
         return out
 
 
-def _noise_table(height: int, width: int, seed: int) -> Picture:
+def noise_table(height: int, width: int, seed: int) -> Picture:
     """Standard noise times 32 around 128; a little shared by neighbours and by the colours."""
     rng = np.random.default_rng(seed)
     shape = (height + _SPARE_PX, width + _SPARE_PX)
@@ -126,7 +126,7 @@ def _noise_table(height: int, width: int, seed: int) -> Picture:
     return np.asarray(np.clip(np.rint(_NOISE_MIDDLE + 32 * mixed / mixed.std()), 0, 255), np.uint8)
 
 
-def _curve(settings: WebcamSettings) -> Floats:
+def tone_curve(settings: WebcamSettings) -> Floats:
     """(3, 256), 0..255: light per level and colour after exposure, white balance, contrast, gamma; soft at the top."""
     level = np.arange(_LEVELS) / 255
     light = level[None] * settings.exposure * np.array(settings.white)[:, None]
@@ -135,7 +135,7 @@ def _curve(settings: WebcamSettings) -> Floats:
     return np.asarray(255 * light, np.float32)
 
 
-def _colour(settings: WebcamSettings) -> Floats:
+def colour_matrix(settings: WebcamSettings) -> Floats:
     """(3, 3): colours pulled to or from their grey."""
     grey = np.tile(_GREY, (3, 1))
     return np.asarray(settings.saturation * np.eye(3) + (1 - settings.saturation) * grey, np.float32)
