@@ -1,5 +1,7 @@
 """OpenVINO: the fastest way through a convolution on a CPU."""
 
+import functools
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ from engines.errors import BackendMissing, BundleError
 from engines.spec import Arrays, ArraySpec
 
 PRECISIONS = {"fp32": "f32", "bf16": "bf16"}  # ours -> OpenVINO's
+
+_one_at_a_time = threading.Lock()
 
 
 class OpenVinoEngine:
@@ -35,7 +39,7 @@ class OpenVinoEngine:
         the model cannot be read or disagrees with the specs.
         """
         openvino = import_library("openvino")
-        core = openvino.Core()
+        core = _core(openvino)
         self.precision = _precision(core, precision)
         self.inputs, self.outputs = tuple(inputs), tuple(outputs)
         self._given, self._found = Buffers(inputs), Buffers(outputs)
@@ -72,9 +76,26 @@ class OpenVinoEngine:
 
 def native_precisions() -> tuple[str, ...]:
     """What this processor multiplies at full speed, fastest first.  Raises BackendMissing without OpenVINO."""
-    core = import_library("openvino").Core()
+    core = _core(import_library("openvino"))
     capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return ("bf16", "fp32") if "BF16" in capabilities else ("fp32",)
+
+
+def _core(openvino: Any) -> Any:
+    """The one Core of this process, kept to its end.
+
+    The CPU plugin of every Core gives the thread that loads it a stack for signal handlers, and unmaps it when the
+    Core goes (SigAltStackSetup in openvino's intel_cpu plugin, seen in 2026.4.1).  When that happens in another thread,
+    or when the older of two goes first, the thread is left with a stack that is not there: the next Ctrl-C, or any
+    signal that Python handles, kills the process by SIGSEGV without a trace.  May go when that stack is left alone.
+    """
+    with _one_at_a_time:
+        return _made_once(openvino)
+
+
+@functools.cache
+def _made_once(openvino: Any) -> Any:
+    return openvino.Core()
 
 
 def _precision(core: Any, wanted: str | None) -> str:

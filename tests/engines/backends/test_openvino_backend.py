@@ -1,3 +1,7 @@
+import subprocess
+import sys
+import textwrap
+
 import numpy as np
 import pytest
 
@@ -45,3 +49,33 @@ def test_a_damaged_cache_does_no_harm(small_onnx, manifest, tmp_path):
     blob.write_bytes(b"rubbish")
     engine = opened(small_onnx, manifest, "fp32", None, tmp_path)
     assert engine.run({"face": np.full((32, 32, 3), 9, np.uint8)})["face"].shape == (32, 32, 3)
+
+
+OPENED_AND_CLOSED = """
+    import signal, sys, threading
+    from pathlib import Path
+    from engines.loading import load
+
+    def opened():
+        return load(Path(sys.argv[1]), backend="openvino", threads=1)
+
+    {closing}
+    signal.signal(signal.SIGINT, lambda *_: print("caught", flush=True))
+    signal.raise_signal(signal.SIGINT)
+"""
+
+
+@pytest.mark.parametrize(
+    "closing",
+    [
+        "first, second = opened(), opened(); first.close(); del first; second.close(); del second",
+        "engines = [opened()]; t = threading.Thread(target=engines.clear); t.start(); t.join()",
+    ],
+    ids=["the first one first", "in another thread"],
+)
+def test_signals_are_still_caught_after_engines_were_closed(small_bundle, closing):
+    """In a process of its own: it died by SIGSEGV while every engine had a Core of its own."""
+    code = textwrap.dedent(OPENED_AND_CLOSED).format(closing=closing)
+    command = [sys.executable, "-c", code, str(small_bundle)]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (found.returncode, found.stdout) == (0, "caught\n"), found.stderr
