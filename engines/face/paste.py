@@ -5,21 +5,14 @@ four neighbours are blended with all channels and the mask in the 16-bit lanes o
 costs four loads and six multiplications.
 """
 
-import math
-
 import numba
 import numpy as np
 import numpy.typing as npt
 
 from engines.errors import BadInput
+from engines.face.crop_walk import ONE, Affine, Words, between, row_under, rows_under
 
 Picture = npt.NDArray[np.uint8]
-Affine = npt.NDArray[np.float64]
-
-Words = npt.NDArray[np.uint64]  # (size, size), four lanes of 16 bits per crop pixel
-
-_ONE = 2.0**32  # crop coordinates are int64 with 32 fraction bits: no visible drift over any row
-_EDGE_PX = 1e-3  # keeps all four neighbours inside the crop despite rounding
 
 
 def edge_mask(size: int, softness: float = 0.12) -> Picture:
@@ -58,7 +51,7 @@ class Paste:
         weights = self._everywhere if weights is None else weights
         self._check(frame, crop_from_frame, weights, (face,))
         _pack_face(face, self.mask, weights, self._packed)
-        y_from, y_to = _rows_under(crop_from_frame, self.size, frame.shape[0])
+        y_from, y_to = rows_under(crop_from_frame, self.size, frame.shape[0])
         _blend(frame, self._packed, y_from, y_to, crop_from_frame)
 
     def add_change(
@@ -77,7 +70,7 @@ class Paste:
         weights = self._everywhere if weights is None else weights
         self._check(frame, crop_from_frame, weights, (before, after))
         _pack_change(before, after, self.mask, weights, self._packed)
-        y_from, y_to = _rows_under(crop_from_frame, self.size, frame.shape[0])
+        y_from, y_to = rows_under(crop_from_frame, self.size, frame.shape[0])
         _add(frame, self._packed, y_from, y_to, crop_from_frame)
 
     def _check(self, frame: Picture, crop_from_frame: Affine, weights: Picture, faces: tuple[Picture, ...]) -> None:
@@ -95,35 +88,6 @@ class Paste:
 def _check_crop(array: Picture, shape: tuple[int, ...], what: str) -> None:
     if array.dtype != np.uint8 or array.shape != shape or not array.flags.c_contiguous:
         raise BadInput(f"the {what} must be contiguous uint8 {shape}, found {array.dtype} {array.shape}")
-
-
-def _rows_under(crop_from_frame: Affine, size: int, height: int) -> tuple[int, int]:
-    """First and one-past-last frame row under the crop's square."""
-    (a, b, shift_u), (c, d, shift_v) = crop_from_frame.tolist()
-    if abs(a * d - b * c) < 1e-9:
-        return 0, 0
-    rows = [(a * (v - shift_v) - c * (u - shift_u)) / (a * d - b * c) for u in (0, size) for v in (0, size)]
-    return max(0, math.floor(min(rows))), min(height, math.ceil(max(rows)) + 1)
-
-
-@numba.njit(cache=True, nogil=True)
-def _clip_row(start: float, step: float, limit: float, x_from: float, x_to: float) -> tuple[float, float]:
-    """Shrink [x_from, x_to] to where 0 <= start + step * x <= limit; empty when x_from > x_to."""
-    if abs(step) < 1e-12:
-        return (x_from, x_to) if 0 <= start <= limit else (1.0, 0.0)
-    a, b = -start / step, (limit - start) / step
-    return max(x_from, min(a, b)), min(x_to, max(a, b))
-
-
-@numba.njit(cache=True, nogil=True)
-def _row(matrix: Affine, y: int, width: int, size: int) -> tuple[int, int, int, int]:
-    """First and last column of frame row y under the crop, and the crop position (fixed point) of the first."""
-    u, v = matrix[0, 1] * y + matrix[0, 2], matrix[1, 1] * y + matrix[1, 2]
-    limit = size - 1 - 2 * _EDGE_PX
-    low, high = _clip_row(u - _EDGE_PX, matrix[0, 0], limit, 0.0, width - 1.0)
-    low, high = _clip_row(v - _EDGE_PX, matrix[1, 0], limit, low, high)
-    x_from, x_to = int(np.ceil(low)), int(np.floor(high))
-    return x_from, x_to, int((u + matrix[0, 0] * x_from) * _ONE), int((v + matrix[1, 0] * x_from) * _ONE)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -154,27 +118,13 @@ def _pack_change(before: Picture, after: Picture, mask: Picture, weights: Pictur
 
 
 @numba.njit(cache=True, nogil=True)
-def _between(packed: Words, u: int, v: int, one: int) -> np.uint64:
-    """Bilinear in every lane at once, times `one`; the four weights add up to `one` (128 or 256) exactly."""
-    x, y = u >> 32, v >> 32
-    fx, fy = ((u & 0xFFFFFFFF) * one) >> 32, ((v & 0xFFFFFFFF) * one) >> 32
-    both = fx * fy // one
-    return np.uint64(
-        packed[y, x] * np.uint64(one - fx - fy + both)
-        + packed[y, x + 1] * np.uint64(fx - both)
-        + packed[y + 1, x] * np.uint64(fy - both)
-        + packed[y + 1, x + 1] * np.uint64(both)
-    )
-
-
-@numba.njit(cache=True, nogil=True)
 def _blend(frame: Picture, packed: Words, y_from: int, y_to: int, matrix: Affine) -> None:
     lanes, half, eight = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0080008000800080), np.uint64(8)
-    step_u, step_v = int(matrix[0, 0] * _ONE), int(matrix[1, 0] * _ONE)
+    step_u, step_v = int(matrix[0, 0] * ONE), int(matrix[1, 0] * ONE)
     for y in range(y_from, y_to):
-        x_from, x_to, u, v = _row(matrix, y, frame.shape[1], packed.shape[0])
+        x_from, x_to, u, v = row_under(matrix, y, frame.shape[1], packed.shape[0])
         for x in range(x_from, x_to + 1):
-            word = ((_between(packed, u, v, 256) + half) >> eight) & lanes
+            word = ((between(packed, u, v, 256) + half) >> eight) & lanes
             weight = word >> np.uint64(48)
             weight += weight >> np.uint64(7)  # 255 becomes 256: a full weight is the face exactly
             under = (
@@ -193,11 +143,11 @@ def _blend(frame: Picture, packed: Words, y_from: int, y_to: int, matrix: Affine
 
 @numba.njit(cache=True, nogil=True)
 def _add(frame: Picture, packed: Words, y_from: int, y_to: int, matrix: Affine) -> None:
-    step_u, step_v = int(matrix[0, 0] * _ONE), int(matrix[1, 0] * _ONE)
+    step_u, step_v = int(matrix[0, 0] * ONE), int(matrix[1, 0] * ONE)
     for y in range(y_from, y_to):
-        x_from, x_to, u, v = _row(matrix, y, frame.shape[1], packed.shape[0])
+        x_from, x_to, u, v = row_under(matrix, y, frame.shape[1], packed.shape[0])
         for x in range(x_from, x_to + 1):
-            word = _between(packed, u, v, 128)  # 510 * 128 just fits a lane
+            word = between(packed, u, v, 128)  # 510 * 128 just fits a lane
             for c in range(3):
                 change = (int((word >> np.uint64(16 * c)) & np.uint64(0xFFFF)) + 64 >> 7) - 255
                 frame[y, x, c] = np.uint8(min(max(int(frame[y, x, c]) + change, 0), 255))

@@ -6,11 +6,12 @@ face and two 16-bit coefficients, and writes one byte.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +59,14 @@ class PixelMap:
     def size(self) -> int:
         """Side of the crops that the map fits, px."""
         return int(self.gain.shape[0])
+
+    def at_size(self, size: int) -> "PixelMap":
+        """The map for crops of another size, px: the same planes, stretched or shrunk; itself where it fits already."""
+        if size == self.size:
+            return self
+        way = cv2.INTER_AREA if size < self.size else cv2.INTER_LINEAR
+        gain, bias = (cv2.resize(plane, (size, size), interpolation=way) for plane in (self.gain, self.bias))
+        return replace(self, gain=gain, bias=bias)
 
     @cached_property
     def fixed(self) -> tuple[Fixed, Fixed]:
