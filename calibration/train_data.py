@@ -1,0 +1,77 @@
+"""From `--data DIR` to the faces that a recipe learns from and the ones that it is measured on."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from calibration.data.face_set import FaceRow, FaceSet
+from engines.errors import BadInput
+
+
+class Parts(NamedTuple):
+    """What a training sees, and what it does not."""
+
+    train: FaceSet
+    held_out: FaceSet | None
+    held_out_words: str  # for the manifest: who or what that is
+
+
+def open_faces(folder: Path) -> FaceSet:
+    """Open a folder of faces.  The one place where --data becomes a FaceSet.
+
+    Raises BadInput when it is none.
+    """
+    return FaceSet.open(folder)
+
+
+def parts_of(faces: FaceSet, people: tuple[str, ...] = (), fraction: float = 1.0) -> Parts:
+    """Divide a set: by its own splits, or, for named people, by time.
+
+    people: when given, only their pictures, of any split, are learned from: fine-tuning is for those whom a network
+    does not know.  fraction: the share of these that is learned from.  It is the beginning of the recordings, as
+    neighbouring frames are near-twins; the rest is held out.
+    Raises BadInput for somebody unknown, or when nothing is left to learn from.
+    """
+    if people or fraction < 1:
+        chosen = faces.select(people=people) if people else faces.select("train")
+        return _by_time(chosen, fraction)
+    train = faces.select("train")
+    try:
+        held_out = faces.select("validation")
+    except BadInput:
+        return Parts(train, None, "")
+    seen = len(set(held_out.people) & set(train.people))
+    words = f"{_people(held_out)} held out" + (f", {seen} of them seen in training" if seen else "")
+    return Parts(train, held_out, words)
+
+
+def _by_time(faces: FaceSet, fraction: float) -> Parts:
+    covered, clean = _ordered(faces.covered_rows), _ordered(faces.clean_rows)
+    cuts = [max(1, round(fraction * len(order))) for order in (covered, clean)]
+    train = _rows(faces, covered[: cuts[0]], clean[: cuts[1]])
+    if cuts[0] == len(covered) or cuts[1] == len(clean):
+        return Parts(train, None, "")
+    words = f"the last {100 * (1 - fraction):.0f} % of the recordings of {_people(faces)} it was trained on"
+    return Parts(train, _rows(faces, covered[cuts[0] :], clean[cuts[1] :]), words)
+
+
+def _ordered(rows: tuple[FaceRow, ...]) -> np.ndarray:
+    """Places of the rows, sorted by clip and frame."""
+    return np.asarray(sorted(range(len(rows)), key=lambda i: (rows[i].person, rows[i].clip, rows[i].frame)), np.int64)
+
+
+def _rows(faces: FaceSet, covered: np.ndarray, clean: np.ndarray) -> FaceSet:
+    return replace(
+        faces,
+        covered_rows=tuple(faces.covered_rows[i] for i in covered),
+        clean_rows=tuple(faces.clean_rows[i] for i in clean),
+        covered_at=faces.covered_at[covered],
+        clean_at=faces.clean_at[clean],
+    )
+
+
+def _people(faces: FaceSet) -> str:
+    count = len(faces.people)
+    return "1 person" if count == 1 else f"{count} people"
