@@ -110,3 +110,22 @@ def photos(tmp_path_factory):
 def sources(photos):
     """What a cohort of those people is made from."""
     return Sources(find_faces(photo_folder(photos), LANDMARKER), find_face_model(None))
+
+
+@pytest.fixture(scope="session")
+def oval_faces(tmp_path_factory):
+    """A made set of ovals, 36 px: 2 people to learn from, 1 of each other split, 3 pictures each.  Not to be changed."""
+    from calibration.data.face_set import FaceRow, FaceSetWriter
+
+    rng, folder = np.random.default_rng(0), tmp_path_factory.mktemp("ovals") / "faces"
+    about = {"synthetic": True, "origin": "ovals drawn for a test", "licence": "CC0", "seed": 0}
+    with FaceSetWriter(folder, 36, 12, 12, True, about) as faces:
+        for place, split in enumerate(("train", "train", "validation", "test")):
+            for frame in range(3):
+                clean = rng.integers(30, 50, (36, 36, 3)).astype(np.uint8)
+                cv2.ellipse(clean, (18 + frame, 18), (12, 16), 0, 0, 360, (90 + 20 * place, 120, 180), -1)
+                mask = np.zeros((36, 36), np.uint8)
+                mask[10 + frame : 16 + frame, 12:18] = 255
+                covered = np.where(mask[:, :, None] > 0, 240, clean).astype(np.uint8)
+                faces.add(FaceRow(f"p{place}", "cohort", f"p{place}_clip", frame, split), covered, clean, mask)
+    return folder
