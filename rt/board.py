@@ -25,6 +25,7 @@ REASONS = (
     "stale",  # older than its limit: never shown as live
     "unfinished",  # still under way when the session stopped
     "failed",  # a node raised an error on it
+    "not_restored",  # its electrodes could not be removed, so the station does not want it shown
 )
 METRICS = ("photon_to_pixel", "muscle_to_pixel")
 

@@ -46,11 +46,15 @@ def demo(
     port: Port = None,
     browser: Browser = True,
     record: Annotated[Path | None, typer.Option(help="Record into this folder (synthetic data).")] = None,
+    restore: Annotated[
+        str, typer.Option(help="The bundle that removes the person's electrodes; off leaves them on.")
+    ] = "restore-cpu",
 ) -> None:
     """The whole pipeline on a synthetic person: no camera, amplifier, GPU or download needed."""
     from rt.graphs.demo import demo_station
 
-    _run_station(demo_station(port or 0, record), seconds, headless, report, browser)
+    station = demo_station(port or 0, record, None if restore == "off" else restore)
+    _run_station(station, seconds, headless, report, browser)
 
 
 @app.command()
@@ -225,7 +229,9 @@ def assets_verify() -> None:
 
 @assets.command("import-flame")
 def assets_import_flame(
-    pickle_file: Annotated[Path, typer.Argument(help="generic_model.pkl of FLAME 2020, which you have registered for.")],
+    pickle_file: Annotated[
+        Path, typer.Argument(help="generic_model.pkl of FLAME 2020, which you have registered for.")
+    ],
     out: Annotated[Path, typer.Option(help="The .npz to write.")],
     eyelids: Annotated[
         tuple[Path, Path] | None, typer.Option(help="SMIRK's l_eyelid.npy and r_eyelid.npy; without, lids stay open.")

@@ -80,6 +80,19 @@ class Crop(Message):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Restored(Message):
+    """What is to be laid over the electrodes of a face, in its crop's space.
+
+    face: (size, size, 3) uint8 BGR, the crop without electrodes.  colour: (size, size, 3) uint8 BGR.  edit: (size,
+    size) uint8, 255 where all is replaced by the colour, 0 where the camera's own stays.
+    """
+
+    face: np.ndarray
+    colour: np.ndarray
+    edit: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Muscles(Message):
     """The muscles at one moment, in montage order; NaN where nothing can be said.
 
@@ -109,6 +122,9 @@ class Frame(Message):
     of the exposure where known.  stamp: 'device' or 'host', where t_capture comes from.  image: (height, width,
     3) uint8 BGR, read-only for everybody but its producer.  practise: True when `image` shows the target
     movement instead of the camera's own pixels.  muscles: the envelope as of t_capture, None when it is stale.
+    removal: what is shown of the electrodes, as it was asked for ('raw', 'restored' or 'edit'); '' where nothing has
+    been done about them, so that a station which removes them must not show the picture.  restored: what paste-back
+    needs for that, None in the raw view.
     """
 
     seq: int
@@ -121,10 +137,12 @@ class Frame(Message):
     practise: bool = False
     trace: tuple[Hop, ...] = ()
     slot: Slot | None = None
+    removal: str = ""
+    restored: Restored | None = None
 
     def with_image(self, image: np.ndarray, practise: bool) -> "Frame":
-        """A copy that shows another picture (which is in no ring yet)."""
-        return replace(self, image=image, practise=practise, slot=None)
+        """A copy that shows another picture (which is in no ring yet), finished: nothing is left to lay over it."""
+        return replace(self, image=image, practise=practise, restored=None, slot=None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -197,7 +215,7 @@ class Event(Message):
 
 
 _TYPES: dict[str, type[Message]] = {
-    t.__name__: t for t in (Face, Crop, Muscles, Frame, Parameters, Chunk, Quality, Event)
+    t.__name__: t for t in (Face, Crop, Restored, Muscles, Frame, Parameters, Chunk, Quality, Event)
 }
 _NAMES = {t: tuple(f.name for f in fields(t)) for t in _TYPES.values()}
 
@@ -235,7 +253,8 @@ def encode(message: Message | None, sequence: int, t_sent: float) -> list[bytes 
 
 def _is_bare(frame: Frame) -> bool:
     """A picture in a ring about which nothing is known yet: what cameras send, as a struct in a quarter of the time."""
-    return frame.face is None and frame.crop is None and frame.muscles is None and frame.stamp in _STAMPS
+    nothing_found = frame.face is None and frame.crop is None and frame.muscles is None
+    return nothing_found and frame.restored is None and not frame.removal and frame.stamp in _STAMPS
 
 
 def _pack_bare(frame: Frame, slot: Slot) -> bytes:

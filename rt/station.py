@@ -6,10 +6,10 @@ unknown key names the nearest known one. `myomirror station schema` prints the J
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from engines.emg.chain import PRESETS
 from rt.errors import BadSettings
@@ -70,6 +70,26 @@ class FaceSection(_Section):
     """Face landmarks and the crop."""
 
     model: Path | None = Field(None, description="face_landmarker.task; default: the installed asset")
+
+
+class RestoreSection(_Section):
+    """Electrodes removed from the live picture."""
+
+    bundle: str = Field("restore-cpu", description="a shipped bundle's name or the path of one")
+    view: Literal["raw", "restored", "edit"] = Field(
+        "restored", description="what is shown at first: the camera's own, electrodes removed, or where they were found"
+    )
+    backend: Literal["tensorrt", "torch", "openvino", "onnxruntime"] | None = Field(
+        None, description="what runs the network; null = the fastest that is there"
+    )
+    device: Literal["auto", "cuda", "cpu"] = "auto"
+    precision: Literal["fp32", "bf16", "fp16"] | None = Field(None, description="null = the backend's fastest")
+    threads: int | None = Field(None, ge=1, le=256, description="CPU cores for the network; null = all")
+    when_down: Literal["last_good", "bars", "raw"] = Field(
+        "last_good",
+        description="what is shown when electrodes cannot be removed, in place of page.when_stale: the last good "
+        "picture with a badge, no picture, or the camera's own",
+    )
 
 
 class PractiseSection(_Section):
@@ -142,12 +162,19 @@ class Station(_Section):
     emg: EmgSection = EmgSection()
     envelope: EnvelopeSection = EnvelopeSection()
     face: FaceSection = FaceSection()
+    restore: RestoreSection | None = Field(None, description="electrodes removed from the picture; off or null = no")
     practise: PractiseSection = PractiseSection()
     page: PageSection = PageSection()
     limits: LimitsSection = LimitsSection()
     recording: RecordingSection = RecordingSection()
     lsl_out: LslOutSection = LslOutSection()
     placement: dict[str, list[str]] = Field(default={}, description="process group -> nodes, to change the default")
+
+    @field_validator("restore", mode="before")
+    @classmethod
+    def _switch(cls, value: Any) -> Any:
+        """YAML reads `off` as False and `on` as True."""
+        return {False: None, True: {}}.get(value, value) if isinstance(value, bool) else value
 
 
 def read_station(path: Path) -> Station:
@@ -205,10 +232,17 @@ def _anchored(station: Station, folder: Path) -> Station:
     def at(path: Path | None) -> Path | None:
         return None if path is None else (folder / path.expanduser())
 
+    def bundle(given: str) -> str:
+        """A path where there is one beside the station file, else the name of a shipped bundle."""
+        path = folder / Path(given).expanduser()
+        return str(path) if path.exists() or Path(given).parent != Path() else given
+
     return station.model_copy(
         update={
             "camera": station.camera.model_copy(update={"path": at(station.camera.path)}),
             "face": station.face.model_copy(update={"model": at(station.face.model)}),
+            "restore": station.restore
+            and station.restore.model_copy(update={"bundle": bundle(station.restore.bundle)}),
             "envelope": station.envelope.model_copy(update={"calibration": at(station.envelope.calibration)}),
             "recording": station.recording.model_copy(update={"folder": at(station.recording.folder)}),
         }
@@ -228,7 +262,8 @@ def _sentence(error: ValidationError) -> str:
 def _known_keys(where: tuple[int | str, ...]) -> list[str]:
     model: Any = Station
     for part in where:
-        model = model.model_fields[part].annotation
+        found = model.model_fields[part].annotation
+        model = next((kind for kind in get_args(found) if hasattr(kind, "model_fields")), found)
     return list(model.model_fields)
 
 
@@ -257,6 +292,9 @@ envelope:
   preset: standard              # fast | standard | calm
   mains_hz: 50
   calibration: P01-calibration.json
+restore:                        # electrodes removed from the picture; or `restore: off`
+  bundle: restore-cpu
+  when_down: last_good          # last_good | bars | raw: what is shown when they cannot be removed
 page:
   muscles: [zygomaticus, orbicularis_oculi]
   trained: zygomaticus

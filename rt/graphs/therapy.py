@@ -3,10 +3,12 @@
 from itertools import pairwise
 from typing import Any
 
-from engines.emg.envelope import group_delay_ms, preset
+from engines.emg.envelope import chain_id, group_delay_ms, preset
 from engines.emg.montage import FRIDLUND
 from rt import assets
 from rt.graph import LATEST, LOSSLESS, EdgeSpec, Graph, NodeSpec
+from rt.stages.crop import CropStageSettings
+from rt.stages.restore import read_restorer
 from rt.station import Station
 
 _JOIN_HOLD_S = 1.0  # envelopes wait this long for a vision process that restarts
@@ -22,7 +24,7 @@ def therapy_graph(station: Station, headless: bool, token: str = "", port: int =
     """
     display = NodeSpec("page", *_display(station, headless, token, port))
     to_display = [EdgeSpec("paste_back.frame", "page.frame", LATEST)]
-    if station.page.when_stale == "camera" and not headless:
+    if _when_stale(station) == "camera" and not headless:
         to_display.append(EdgeSpec("camera.frame", "page.raw", LATEST))
     if station.emg.kind != "none":
         to_display.append(EdgeSpec("measures.muscles", "page.muscles", LATEST))
@@ -42,13 +44,14 @@ def station_graph(station: Station, parts: list[Part]) -> Graph:
 
 
 def picture_path(station: Station, start_s: float) -> Part:
-    """Camera to paste-back."""
+    """Camera to paste-back.  Raises BadSettings when the bundle that removes electrodes does not fit."""
     practise = station.practise
     map_settings = {
         "bundle": practise.map,
         "view": practise.view,
         "amount": practise.amount,
     }
+    removal, side_px = _removal(station)
     nodes = [
         NodeSpec("camera", *camera_source(station, start_s)),
         NodeSpec(
@@ -57,12 +60,13 @@ def picture_path(station: Station, start_s: float) -> Part:
             "vision",
             {"model": str(station.face.model) if station.face.model else None},
         ),
-        NodeSpec("crop", "rt.stages.crop:CropStage", "vision"),
+        NodeSpec("crop", "rt.stages.crop:CropStage", "vision", {"size": side_px}),
         NodeSpec("join", "rt.stages.join:JoinStage", "vision", {"limit_ms": station.limits.emg_ms}),
+        *removal,
         NodeSpec("pixel_map", "rt.stages.pixel_map:PixelMapStage", "vision", map_settings),
         NodeSpec("paste_back", "rt.stages.paste_back:PasteBackStage", "vision"),
     ]
-    way = ["camera", "face", "crop", "join", "pixel_map", "paste_back"]
+    way = [node.name for node in nodes]
     edges = [EdgeSpec(f"{a}.frame", f"{b}.frame", LATEST) for a, b in pairwise(way)]
     if station.emg.kind != "none":
         edges += [
@@ -70,6 +74,28 @@ def picture_path(station: Station, start_s: float) -> Part:
             EdgeSpec("measures.muscles", "join.muscles", LATEST),
         ]
     return nodes, edges
+
+
+def _removal(station: Station) -> tuple[list[NodeSpec], int]:
+    """The node that removes electrodes, where the station wants that, and the crop's side in px, which it decides."""
+    restore = station.restore
+    if restore is None:
+        return [], CropStageSettings.size
+    chain = chain_id(preset(station.envelope.preset, station.envelope.mains_hz), _NOMINAL_RATE_HZ)
+    _, fit = read_restorer(restore.bundle, chain)
+    settings = {
+        **restore.model_dump(exclude={"when_down"}),
+        "chain": chain,
+        "allow_untracked": not _has_landmarks(station),
+    }
+    return [NodeSpec("restore", "rt.stages.restore:RestoreStage", "vision", settings)], fit.size
+
+
+def _when_stale(station: Station) -> str:
+    """The page's word for what is shown while nothing that may be shown comes."""
+    if station.restore is None:
+        return station.page.when_stale
+    return {"last_good": "last", "bars": "bars", "raw": "camera"}[station.restore.when_down]
 
 
 def signal_path(station: Station, start_s: float) -> Part:
@@ -172,6 +198,8 @@ def _display(station: Station, headless: bool, token: str, port: int) -> tuple[s
         "emg_delay_ms": emg_delay_ms(station),
         "frame_limit_ms": station.limits.frame_ms,
         "emg_limit_ms": station.limits.emg_ms,
+        "removal": station.restore.view if station.restore else "",
+        "when_stale": _when_stale(station),
     }
     if headless:
         settings |= {"channels": len(FRIDLUND), "pairs": len(FRIDLUND.pairs())}
@@ -188,7 +216,6 @@ def _display(station: Station, headless: bool, token: str, port: int) -> tuple[s
         "target_percent": page.target_percent,
         "limit_percent": page.limit_percent,
         "mirror": page.mirror,
-        "when_stale": page.when_stale,
         "practise": _has_landmarks(station),
         "view": station.practise.view,
         "amount": station.practise.amount,

@@ -18,7 +18,7 @@ from rt.web.protocol import Flags, encode_packet
 @dataclass(frozen=True)
 class EncoderSinkSettings:
     """channels, pairs: sizes of the muscle arrays.  *_limit_ms: older is not live.  emg_delay_ms: group delay of the
-    envelope, part of muscle-to-pixel."""
+    envelope, part of muscle-to-pixel.  removal, when_stale: as in the page's settings."""
 
     channels: int = len(FRIDLUND)
     pairs: int = len(FRIDLUND.pairs())
@@ -26,6 +26,8 @@ class EncoderSinkSettings:
     frame_limit_ms: float = 500.0
     emg_limit_ms: float = 500.0
     jpeg_quality: int = 85
+    removal: str = ""
+    when_stale: str = "last"
 
 
 class EncoderSink(Node[EncoderSinkSettings]):
@@ -38,7 +40,9 @@ class EncoderSink(Node[EncoderSinkSettings]):
     def __init__(self, settings: EncoderSinkSettings, context: Context) -> None:
         super().__init__(settings, context)
         limits = settings.frame_limit_ms, settings.emg_limit_ms
-        self._composer = Composer(settings.channels, settings.pairs, *limits, settings.jpeg_quality)
+        self._composer = Composer(
+            settings.channels, settings.pairs, *limits, settings.jpeg_quality, removes=settings.removal != ""
+        )
         self.encoded_bytes = 0
 
     def process(self, port: str, message: Message) -> Iterable[Emit]:
@@ -53,6 +57,9 @@ class EncoderSink(Node[EncoderSinkSettings]):
         now = clock.now()
         if self._composer.is_late(frame, now):
             self.context.drop("stale")
+            return
+        if self._composer.is_unwanted(frame) and self.settings.when_stale != "camera":
+            self.context.drop("not_restored")
             return
         jpeg = self._composer.encode(frame)
         if not self.context.intact(frame):

@@ -18,7 +18,7 @@ from rt.message import Frame, Message, Muscles
 from rt.stage import Context, Emit, Node
 from rt.web.compose import Composer
 from rt.web.hub import Outcome
-from rt.web.protocol import Channel, Flags, Hello, Packet, Pair, Status, Wish
+from rt.web.protocol import REMOVALS, Channel, Flags, Hello, Packet, Pair, Status, Wish
 from rt.web.server import PageServer, PageSettings
 
 _MONTAGES = {montage.name: montage for montage in (FRIDLUND, KURAMOTO)}
@@ -41,7 +41,9 @@ class PageSinkSettings:
     muscle-to-pixel.  synthetic: one sentence when the source is not a real person.  practise: whether a practise
     view can be asked for; view, amount: how it begins.  mirror: as in a mirror, else as others see the person.
     when_stale: what is shown while the processed picture is late: 'camera' (port `raw` must be connected),
-    'last' good picture greyed, or 'bars' only.  port, token: fixed ones let open pages come back after a restart.
+    'last' good picture greyed, or 'bars' only.  removal: what is shown of the electrodes at first ('raw', 'restored',
+    'edit'), '' where they are not removed; else a picture in which they could not be removed counts as late.
+    port, token: fixed ones let open pages come back after a restart.
     """
 
     subject: str = "demo"
@@ -62,6 +64,7 @@ class PageSinkSettings:
     amount: float = 1.0
     mirror: bool = True
     when_stale: Literal["camera", "last", "bars"] = "last"
+    removal: str = ""
     host: str = "127.0.0.1"
     port: int = 0
     token: str = ""
@@ -96,14 +99,15 @@ class PageSink(Node[PageSinkSettings]):
         self._hello = hello(settings, montage)
         pairs = len(self._hello.pairs)
         limits = settings.frame_limit_ms, settings.emg_limit_ms
-        self._composer = Composer(len(montage), pairs, *limits, settings.jpeg_quality)
+        removes = settings.removal != ""
+        self._composer = Composer(len(montage), pairs, *limits, settings.jpeg_quality, removes)
         self._composer.flags = Flags.SYNTHETIC if settings.synthetic else Flags(0)
         self._outcomes: deque[Outcome] = deque()
         self._wishes: deque[Wish] = deque()
         address = PageSettings(settings.host, settings.port, settings.token)
         self._server = PageServer(address, self._outcomes.append, self._wishes.append)
         self._sent: dict[int, _Sent] = {}
-        self._statuses = StatusBoard(settings.view, settings.amount)
+        self._statuses = StatusBoard(settings.view, settings.amount, settings.removal)
         self._t_published = -math.inf
         self._tick_seen = (0, math.inf)
         self._finishing = False
@@ -136,7 +140,7 @@ class PageSink(Node[PageSinkSettings]):
         return ()
 
     def command(self, name: str, value: Any) -> None:
-        """'status' and 'event' of the session; 'view' and 'amount', which the page's controls follow."""
+        """'status' and 'event' of the session; 'view', 'amount' and 'restore', which the page's controls follow."""
         if name == "status":
             status = self._statuses.read(value, clock.now())
             recording = Flags.RECORDING if status.recording == "on" else Flags(0)
@@ -144,7 +148,7 @@ class PageSink(Node[PageSinkSettings]):
             self._server.publish_status(status)
         elif name == "event":
             self._hear(value)
-        elif name in ("view", "amount"):
+        elif name in self._statuses.picture:
             self._statuses.picture[name] = value
 
     def _hear(self, event: Mapping[str, Any]) -> None:
@@ -176,6 +180,8 @@ class PageSink(Node[PageSinkSettings]):
         now = clock.now()
         if self._composer.is_late(frame, now):
             self.context.drop("stale")
+        elif self._composer.is_unwanted(frame) and self.settings.when_stale != "camera":
+            self.context.drop("not_restored")
         elif self._server.viewers == 0:
             self.context.drop("no_viewer")  # nobody looks: the encoder can rest
         else:
@@ -241,8 +247,8 @@ class PageSink(Node[PageSinkSettings]):
 class StatusBoard:
     """Turns the session's status into the page's."""
 
-    def __init__(self, view: str, amount: float) -> None:
-        self.picture: dict[str, Any] = {"view": view, "amount": amount}
+    def __init__(self, view: str, amount: float, removal: str = "") -> None:
+        self.picture: dict[str, Any] = {"view": view, "amount": amount, "restore": removal}
         self.t_start = math.nan
         self._t_recording = math.nan
         self._fps: dict[str, float] = {}
@@ -290,6 +296,8 @@ class StatusBoard:
             calibration=self._calibration[0] if now < self._calibration[1] else "",
             view=self.picture["view"],
             amount=float(self.picture["amount"]),
+            removal=self.picture["restore"],
+            engines=_engines(told["facts"]),
         )
         return self._last
 
@@ -297,6 +305,11 @@ class StatusBoard:
         before = self._fps.get(name, rate)
         self._fps[name] = before + _CALM * (rate - before)
         return self._fps[name]
+
+
+def _engines(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    named = [found for found in facts.values() if "role" in found]
+    return {f["role"]: {key: str(f.get(key, "")) for key in ("backend", "bundle", "precision")} for f in named}
 
 
 def _stage(node: Mapping[str, Any]) -> dict[str, Any]:
@@ -334,5 +347,6 @@ def hello(settings: PageSinkSettings, montage: Montage) -> Hello:
         synthetic=settings.synthetic,
         views=("camera", "practise") if settings.practise else ("camera",),
         mirrored=settings.mirror,
+        removals=REMOVALS if settings.removal else (),
         hide_when_stale=settings.when_stale == "bars",
     )

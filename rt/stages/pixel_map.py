@@ -31,6 +31,7 @@ class PixelMapSettings:
 class PixelMapStage(Node[PixelMapSettings]):
     """Changes `.crop.image` while the view is 'practise', and only where a face is followed.
 
+    Where electrodes are removed it works on the face without them; a picture of the edit mask is left as it is.
     A frame whose crop was changed carries practise=True; paste-back then makes that true of the whole picture.
     Commands: 'view' ('camera' or 'practise') and 'amount' (0..1). 0.04 ms per frame.
     """
@@ -53,12 +54,7 @@ class PixelMapStage(Node[PixelMapSettings]):
             self._map = load_pixel_map(_find_bundle(self.settings.bundle))
         except BundleError as error:
             raise BadSettings(str(error)) from error
-        shape = (self._map.size, self._map.size, 3)
-        self._buffers = [np.zeros(shape, np.uint8) for _ in range(2)]  # the one before may be on its way
-        face = np.zeros(shape, np.uint8)
-        for writeable in (True, False):  # a crop from another process is read-only: Numba compiles that anew
-            face.flags.writeable = writeable
-            apply_pixel_map(face, self._map, 1.0, self._buffers[0])
+        self._fit(self._map.size)
         self.context.tell(role="practise", backend="numba", bundle=Path(self.settings.bundle).name, precision="int16")
         self._tell()
 
@@ -71,12 +67,24 @@ class PixelMapStage(Node[PixelMapSettings]):
             return [("frame", message)]
         if not (crop.tracked or self.settings.allow_untracked):
             return [("frame", message)]
+        if message.removal == "edit":
+            return [("frame", message)]
         if crop.image.shape[0] != pixel_map.size:
-            size = crop.image.shape[0]
-            raise BadSettings(f"the map is for crops of {pixel_map.size} px, found {size} px: set the crop's size")
+            pixel_map = self._fit(crop.image.shape[0])
         self._buffers.reverse()
         image = apply_pixel_map(crop.image, pixel_map, self._amount, self._buffers[0])
         return [("frame", replace(message, crop=replace(crop, image=image), practise=True))]
+
+    def _fit(self, size: int) -> PixelMap:
+        """The map and its buffers for crops of this size, px, once; and the kernel compiled."""
+        assert self._map is not None
+        self._map = self._map.at_size(size)
+        self._buffers = [np.zeros((size, size, 3), np.uint8) for _ in range(2)]  # the one before may be on its way
+        face = np.zeros((size, size, 3), np.uint8)
+        for writeable in (True, False):  # a crop from another process is read-only: Numba compiles that anew
+            face.flags.writeable = writeable
+            apply_pixel_map(face, self._map, 1.0, self._buffers[0])
+        return self._map
 
     def command(self, name: str, value: Any) -> None:
         """'view' and 'amount'; values that make no sense change nothing."""

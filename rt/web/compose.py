@@ -13,23 +13,32 @@ import numpy as np
 from rt.message import Frame, Muscles
 from rt.web.protocol import Flags, Packet
 
+_REMOVAL = {"restored": Flags.RESTORED, "edit": Flags.EDIT}
 _CLOCK_SET_BACK_S = 1.0  # values that far behind the newest are not late: the sender's clock was set back
 
 
 class Composer:
     """Makes packets; numbers them; knows what is too old to be live.
 
-    channels, pairs: sizes of the muscle arrays.  frame_limit_ms, emg_limit_ms: older than that is not live.
+    channels, pairs: sizes of the muscle arrays.  frame_limit_ms, emg_limit_ms: older than that is not live.  removes:
+    whether electrodes are removed here, so that a picture in which nothing was done about them is not what was wanted.
     """
 
     def __init__(
-        self, channels: int, pairs: int, frame_limit_ms: float, emg_limit_ms: float, quality: int = 85
+        self,
+        channels: int,
+        pairs: int,
+        frame_limit_ms: float,
+        emg_limit_ms: float,
+        quality: int = 85,
+        removes: bool = False,
     ) -> None:
+        self._removes = removes
         self._frame_limit_s = frame_limit_ms / 1e3
         self._emg_limit_s = emg_limit_ms / 1e3
         self._jpeg = [cv2.IMWRITE_JPEG_QUALITY, quality]
         self._t_frame = math.nan
-        self._crop_flag = Flags(0)
+        self._face_flags = Flags(0)
         none = np.full(channels, np.nan, np.float32)
         self._newest = Packet(
             0, Flags(0), 0, math.nan, math.nan, np.zeros(channels, np.float32), none,
@@ -55,6 +64,15 @@ class Composer:
         """Whether a picture is older than its limit, so that it must not be shown as live."""
         return now - frame.t_capture > self._frame_limit_s
 
+    def is_unwanted(self, frame: Frame) -> bool:
+        """Whether electrodes were to be removed from this picture and are not, without anybody having asked for it.
+
+        Remembered for the packets that go out without a picture.
+        """
+        unwanted = self._removes and not frame.removal
+        self._face_flags = _face_flags(frame) | (Flags.NO_FACE if unwanted else Flags(0))
+        return unwanted
+
     def frame_is_missing(self, now: float) -> bool:
         """Whether no picture that is still live has been composed."""
         return not now - self._t_frame <= self._frame_limit_s
@@ -64,13 +82,17 @@ class Composer:
         return cv2.imencode(".jpg", frame.image, self._jpeg)[1].data
 
     def with_picture(self, frame: Frame, jpeg: memoryview, now: float) -> Packet:
-        """A packet with this picture and the values of its own moment, unless newer ones are known."""
+        """A packet with this picture and the values of its own moment, unless newer ones are known.
+
+        Marked as the camera's own where electrodes were to be removed from it and are not.
+        """
         self._t_frame = frame.t_capture
-        self._crop_flag = Flags.FIXED_CROP if frame.crop is not None and not frame.crop.tracked else Flags(0)
+        self._face_flags = _face_flags(frame)
         if frame.muscles is not None:
             self.take_muscles(frame.muscles)
-        practise = Flags.PRACTISE if frame.practise else Flags(0)
-        return self._next(now, Flags.FRAME | practise, frame.seq, frame.t_capture, jpeg)
+        shown = (Flags.PRACTISE if frame.practise else Flags(0)) | _REMOVAL.get(frame.removal, Flags(0))
+        shown |= Flags.RAW if self._removes and not frame.removal else Flags(0)
+        return self._next(now, Flags.FRAME | shown, frame.seq, frame.t_capture, jpeg)
 
     def with_raw_picture(self, frame: Frame, jpeg: memoryview, now: float) -> Packet:
         """A packet with the camera's own picture, marked as standing in for the processed one."""
@@ -82,10 +104,14 @@ class Composer:
         return self._next(now, stale, 0, math.nan, b"")
 
     def _next(self, now: float, flags: Flags, seq: int, t_capture: float, jpeg: bytes | memoryview) -> Packet:
-        flags |= self.flags | self._crop_flag
+        flags |= self.flags | self._face_flags
         if not math.isnan(self._newest.t_emg):
             late = now - self._newest.t_emg > self._emg_limit_s
             flags |= Flags.EMG | (Flags.STALE_EMG if late else Flags(0))
         number = (self._newest.packet_id + 1) & 0xFFFFFFFF
         self._newest = replace(self._newest, packet_id=number)
         return replace(self._newest, flags=flags, frame_seq=seq, t_capture=t_capture, jpeg=jpeg)
+
+
+def _face_flags(frame: Frame) -> Flags:
+    return Flags.FIXED_CROP if frame.crop is not None and not frame.crop.tracked else Flags(0)

@@ -33,6 +33,7 @@ HEADER = struct.Struct("<IHHIHHdddQII")
 MAX_INCOMING_BYTES = 2048
 MAX_MARKER_CHARACTERS = 120
 VIEWS = ("camera", "practise")
+REMOVALS = ("raw", "restored", "edit")
 
 
 class Flags(IntFlag):
@@ -46,7 +47,10 @@ class Flags(IntFlag):
     FIXED_CROP = 32  # no landmarks: the page shows an oval to put the face into
     SYNTHETIC = 64
     PRACTISE = 128  # the picture shows the target movement, not the camera's own pixels
-    RAW = 256  # the camera's picture stands in for the processed one, which is late
+    RAW = 256  # the camera's picture stands in for the processed one, which is late or could not be made
+    RESTORED = 512  # electrodes are removed in the picture
+    EDIT = 1024  # the picture shows where electrodes were found
+    NO_FACE = 2048  # pictures come, but electrodes cannot be removed from them, as no face is seen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,7 +105,8 @@ class Hello:
     target_percent and limit_percent: the target zone of the trained muscle in %MVC; keep_below_percent: what a
     forbidden (synkinetic) muscle should not reach.  emg_delay_ms: group delay of the envelope.
     frame_limit_ms, emg_limit_ms: older than that is not live and the page says so.  synthetic: one sentence, ''
-    for a real person.  views: which pictures can be asked for.  mirrored: how the page begins; the person may turn
+    for a real person.  views: which pictures can be asked for.  removals: what can be shown of the electrodes, empty
+    where they are not removed.  mirrored: how the page begins; the person may turn
     it round.  hide_when_stale: a late picture is taken away instead of greyed (who does not wish to see the own
     face without processing sees bars only).
     """
@@ -120,6 +125,7 @@ class Hello:
     emg_limit_ms: float = 300.0
     synthetic: str = ""
     views: tuple[str, ...] = ("camera",)
+    removals: tuple[str, ...] = ()
     mirrored: bool = True
     hide_when_stale: bool = False
     safety: str = "Research software, not a medical device."
@@ -133,7 +139,8 @@ class Status:
     {'p50', 'p95'} or empty before the first.  stages: {name: {'state': 'ok'|'late'|'restarting'|'failed',
     'restarts': n}}.  recording: 'absent' (this station keeps nothing), 'off', 'on' or 'failed'.  elapsed_s,
     recorded_s: since the session's and the recording's start.  alarms: sentences that hold now.  calibration: what
-    the person is asked to do now, '' when nothing.  view, amount: what the picture shows.
+    the person is asked to do now, '' when nothing.  view, amount, removal: what the picture shows.  engines: what runs
+    what, {role: {'backend', 'bundle', 'precision'}}.
     """
 
     fps_captured: float = 0.0
@@ -150,6 +157,8 @@ class Status:
     calibration: str = ""
     view: str = "camera"
     amount: float = 1.0
+    removal: str = ""
+    engines: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class Ack(NamedTuple):
@@ -267,6 +276,7 @@ COMMANDS: Mapping[str, Callable[[Any], bool]] = {
     "record": lambda value: type(value) is bool,
     "view": lambda value: isinstance(value, str) and value in VIEWS,
     "amount": lambda value: _is_number(value) and 0.0 <= value <= 1.0,
+    "restore": lambda value: isinstance(value, str) and value in REMOVALS,
     "calibrate_rest": _is_nothing,
     "calibrate_reference": _is_nothing,
     "take_control": _is_nothing,

@@ -145,3 +145,26 @@ def test_recording_into_a_folder_needs_consent(tmp_path):
     assert kept.recording.folder == tmp_path
     with pytest.raises(BadSettings, match="consent"):
         recording_into(parse_station({}), tmp_path)
+
+
+def test_electrodes_are_removed_where_the_station_says_so(tmp_path):
+    assert parse_station({}).restore is None
+    for off in ("off", "null", "false"):
+        assert read_station(written(tmp_path, f"restore: {off}")).restore is None
+    for on in ("on", "{}"):
+        restore = read_station(written(tmp_path, f"restore: {on}")).restore
+        assert (restore.bundle, restore.view, restore.when_down) == ("restore-cpu", "restored", "last_good")
+    with pytest.raises(BadSettings, match=r"unknown key 'restore\.bundel': did you mean 'bundle'"):
+        read_station(written(tmp_path, "restore: {bundel: x}"))
+    with pytest.raises(BadSettings, match=r"restore\.when_down is 'hide'"):
+        read_station(written(tmp_path, "restore: {when_down: hide}"))
+
+
+def test_a_bundle_is_a_shipped_one_or_a_path_from_where_the_file_is(tmp_path):
+    def bundle(given):
+        return read_station(written(tmp_path, f"restore: {{bundle: {given}}}")).restore.bundle
+
+    assert bundle("restore-cpu") == "restore-cpu"
+    (tmp_path / "mine").mkdir()
+    assert bundle("mine") == str(tmp_path / "mine")
+    assert bundle("../theirs") == str(tmp_path / "../theirs")

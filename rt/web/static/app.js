@@ -25,6 +25,7 @@ let emg = "none"; // "live", "old" or "none"
 let controls = true, stopping = false;
 let touched = -Infinity; // when a control of the picture was last used
 let frameSeen = NaN; // server seconds of the newest picture on the canvas
+let frameFlags = 0; // and what is known about it
 let answers = []; // packets without a picture that wait for the next animation frame
 let asked = false; // an animation frame is asked for
 const badges = { picture: "", emg: "" }; // what is said to be old
@@ -49,7 +50,7 @@ function takePacket(buffer, answer) {
   live.read(buffer);
   connection.heardAt(live.tSent, received);
   envelopes.add(live);
-  const packet = { id: live.id, tCapture: live.tCapture, reply };
+  const packet = { id: live.id, tCapture: live.tCapture, flags: live.flags, reply };
   if (live.jpeg) mirror.take(live.jpeg, packet, ask);
   else answers.push(packet);
   ask();
@@ -69,6 +70,7 @@ function takeStatus(message) {
   showStatus(status);
   if (performance.now() - touched < TOUCHED_MS) return;
   for (const view of document.getElementsByName("view")) view.checked = view.value === status.view;
+  for (const removal of document.getElementsByName("restore")) removal.checked = removal.value === status.removal;
   $("amount-box").hidden = status.view !== "practise";
   $("amount").value = String(Math.round(100 * status.amount));
   $("amount-text").textContent = `${$("amount").value} %`;
@@ -87,7 +89,9 @@ function takeRole(role) {
   controls = role.controls;
   $("watching").hidden = controls;
   for (const id of ["record", "calibrate", "calibrate-rest", "calibrate-reference", "amount"]) $(id).disabled = !controls;
-  for (const view of document.getElementsByName("view")) view.disabled = !controls;
+  for (const name of ["view", "restore"]) {
+    for (const choice of document.getElementsByName(name)) choice.disabled = !controls;
+  }
 }
 
 function takeState(state) {
@@ -116,6 +120,7 @@ function draw(now) {
   if (mirror.waiting.length) ask();
   if (drawn) {
     frameSeen = drawn.tCapture;
+    frameFlags = drawn.flags;
     $("waiting").hidden = true;
   }
   bars.draw(live);
@@ -147,11 +152,19 @@ function watch() {
 function judgePicture(now) {
   const age = connection.ageMs(frameSeen, now);
   const old = age > hello.frame_limit_ms || Boolean(live.flags & protocol.STALE_FRAME && !Number.isNaN(age));
-  badge("picture", $("stale"), old ? `Picture is ${seconds(age)} old` : "");
+  badge("picture", $("stale"), old ? pictureText(seconds(age)) : "");
   mirror.stage.classList.toggle("stale", old);
   mirror.stage.classList.toggle("bare", old && hello.hide_when_stale);
   $("oval").hidden = !(live.flags & protocol.FIXED_CROP);
-  $("raw").hidden = !(live.flags & protocol.RAW);
+  $("raw").hidden = !(frameFlags & protocol.RAW);
+  $("edit").hidden = !(frameFlags & protocol.EDIT);
+}
+
+// What stands over a picture that is not live, or in its place.
+function pictureText(age) {
+  const why = live.flags & protocol.NO_FACE ? "No face found. " : "";
+  if (hello.hide_when_stale) return `${why}No picture for ${age}`;
+  return hello.removals.length ? `${why}Last good picture, ${age} old` : `Picture is ${age} old`;
 }
 
 function judgeEmg(now) {
@@ -252,6 +265,12 @@ for (const view of document.getElementsByName("view")) {
     touched = performance.now();
     $("amount-box").hidden = view.value !== "practise";
     connection.wish("view", view.value);
+  });
+}
+for (const removal of document.getElementsByName("restore")) {
+  removal.addEventListener("change", () => {
+    touched = performance.now();
+    connection.wish("restore", removal.value);
   });
 }
 choices.addEventListener("change", rebuild);

@@ -28,6 +28,7 @@ export function showHello(hello, choices) {
   set($("start-safety"), hello.safety);
   $("muscle-metric").title = `From the muscle to the bar drawn here; ${Math.round(hello.emg_delay_ms)} ms of it are the envelope's own delay`;
   $("views").hidden = hello.views.length < 2;
+  $("removals").hidden = hello.removals.length < 2;
   $("target").max = String(hello.limit_percent - 5);
   $("target").value = String(choices.target);
   set($("target-text"), `${choices.target} %`);
@@ -53,6 +54,7 @@ export function showStatus(status) {
   $("dropped-metric").title = reasons.join(", ") || "No frame was dropped";
   showRecording(status);
   showStages(status.stages);
+  showEngine(status.engines.restore);
   sentence("alarms", status.alarms.join("  "));
   sentence("calibration", status.calibration);
 }
@@ -72,6 +74,11 @@ function showStages(stages) {
   const parts = [ill.length ? ill.join(", ") : entries.length ? `${entries.length} stages running` : ""];
   if (restarts) parts.push(`${restarts} restart${restarts > 1 ? "s" : ""}`);
   set($("stages"), parts.filter(Boolean).join(" · "));
+}
+
+// What removes the electrodes: the one engine whose work is seen.
+function showEngine(engine) {
+  set($("engine"), engine ? `Electrodes removed by ${engine.bundle} (${engine.backend}, ${engine.precision})` : "");
 }
 
 function sentence(id, text) {

@@ -4,7 +4,7 @@ export const MAGIC = 0x504f594d;
 export const VERSION = 1;
 export const HEADER_BYTES = 56;
 export const FRAME = 1, EMG = 2, STALE_FRAME = 4, STALE_EMG = 8, RECORDING = 16, FIXED_CROP = 32, SYNTHETIC = 64;
-export const PRACTISE = 128, RAW = 256;
+export const PRACTISE = 128, RAW = 256, RESTORED = 512, EDIT = 1024, NO_FACE = 2048;
 
 // The newest packet, unpacked into arrays that are made once per session.
 export class Live {

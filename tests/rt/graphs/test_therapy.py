@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from rt.errors import BadGraph
+from rt.errors import BadGraph, BadSettings
 from rt.graph import LATEST, LOSSLESS
 from rt.graphs.demo import demo_calibration, demo_station
 from rt.graphs.recording_station import recording_graph
@@ -134,3 +134,40 @@ def test_the_demo_needs_nothing_and_is_calibrated(tmp_path):
     made = path.stat().st_mtime_ns
     assert demo_calibration().stat().st_mtime_ns == made  # once is enough
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.fixture(scope="module")
+def painted(tmp_path_factory):
+    pytest.importorskip("onnx")
+    from painted_bundle import write_painted
+
+    return str(write_painted(tmp_path_factory.mktemp("bundles") / "painted"))
+
+
+def test_removal_stands_between_join_and_practise_and_decides_the_crops_size(painted):
+    graph = graph_of(station(restore={"bundle": painted, "threads": 1}))
+    graph.check_nodes()
+    assert [e.source for e in display_path(graph, "page")] == [
+        f"{name}.frame" for name in ("camera", "face", "crop", "join", "restore", "pixel_map", "paste_back")
+    ]
+    assert graph.by_name["crop"].settings["size"] == 32
+    assert graph.by_name["restore"].settings["threads"] == 1
+    assert graph_of(station()).by_name["crop"].settings["size"] == 128
+    assert "restore" not in graph_of(station()).by_name
+    assert "restore" not in recording_graph(station(restore={"bundle": painted}), True, "", 0, 0.0).by_name
+
+
+@pytest.mark.parametrize(("when_down", "when_stale"), [("last_good", "last"), ("bars", "bars"), ("raw", "camera")])
+@pytest.mark.parametrize("page", ["camera", "last", "bars"])
+def test_what_is_shown_when_electrodes_cannot_be_removed_is_the_stations_word(painted, when_down, when_stale, page):
+    where = station(restore={"bundle": painted, "when_down": when_down}, page={"when_stale": page})
+    for headless in (True, False):
+        graph = graph_of(where, headless)
+        settings = graph.by_name["page"].settings
+        assert (settings["removal"], settings["when_stale"]) == ("restored", when_stale)
+        assert any(e.target == "page.raw" for e in graph.edges) == (when_down == "raw" and not headless)
+
+
+def test_a_bundle_that_does_not_fit_is_refused_before_there_is_a_session():
+    with pytest.raises(BadSettings, match="is for pixel_rr, not for removing electrodes"):
+        graph_of(station(restore={"bundle": "pixel-smile"}))

@@ -1,5 +1,7 @@
 """The headless display: what a page would get, counted as shown when encoded."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from rt import clock
@@ -44,3 +46,19 @@ def test_old_and_torn_frames_are_dropped_for_their_reason():
     EncoderSink(EncoderSinkSettings(), torn).process("frame", frame(0))
     assert context.dropped == {"stale": 1}
     assert torn.dropped == {"torn": 1}
+
+
+def test_a_picture_with_electrodes_that_were_to_be_removed_is_not_shown():
+    context = Context()
+    sink = EncoderSink(EncoderSinkSettings(removal="restored"), context)
+    sink.process("frame", frame(0))
+    assert context.dropped == {"not_restored": 1}
+    for removal in ("restored", "edit", "raw"):  # each as it was asked for
+        sink.process("frame", replace(frame(1), removal=removal))
+    assert context.dropped == {"not_restored": 1, "shown": 3}
+
+
+def test_unless_the_station_prefers_the_cameras_own():
+    context = Context()
+    EncoderSink(EncoderSinkSettings(removal="restored", when_stale="camera"), context).process("frame", frame(0))
+    assert context.dropped == {"shown": 1}

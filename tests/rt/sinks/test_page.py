@@ -326,3 +326,41 @@ def test_hello_names_the_montage_and_only_muscles_that_are_there():
 def test_unknown_montage_is_refused():
     with pytest.raises(BadSettings, match="fridlund"):
         PageSink(PageSinkSettings(montage="mine"), Context())
+
+
+def test_a_picture_with_electrodes_that_were_to_be_removed_is_not_shown():
+    with watched(removal="restored") as (sink, context, client):
+        assert client.last("hello")["removals"] == ["raw", "restored", "edit"]
+        sink.process("frame", frame(0))
+        assert context.dropped == {"not_restored": 1}
+        until(lambda: any(p.flags & Flags.NO_FACE for p in client.packets), sink)  # the page may say why
+        for seq, removal in enumerate(("restored", "edit", "raw")):
+            sink.process("frame", frame(seq, removal=removal))
+            until(lambda seq=seq: context.dropped.get("shown") == seq + 1, sink)
+        shown = [p.flags & (Flags.RESTORED | Flags.EDIT | Flags.RAW) for p in client.packets if p.flags & Flags.FRAME]
+        assert shown == [Flags.RESTORED, Flags.EDIT, Flags(0)]
+        assert not client.packets[-1].flags & Flags.NO_FACE
+
+
+def test_unless_the_station_prefers_the_cameras_own_which_is_then_called_so():
+    with watched(removal="restored", when_stale="camera") as (sink, context, client):
+        sink.process("frame", frame(0))
+        until(lambda: context.dropped.get("shown") == 1, sink)
+        assert next(p for p in client.packets if p.flags & Flags.FRAME).flags & Flags.RAW
+
+
+def test_the_page_follows_the_view_and_says_what_removes_electrodes():
+    with watched(removal="restored") as (sink, _, client):
+        sink.command("restore", "edit")
+        engine = {"role": "restore", "backend": "openvino", "bundle": "painted", "precision": "bf16", "device": "cpu"}
+        sink.command("status", {**STATUS, "facts": {"restore": engine, "camera": {"width": 640}}})
+        told = until(lambda: client.last("status"), sink)
+        assert told["removal"] == "edit"
+        assert told["engines"] == {"restore": {"backend": "openvino", "bundle": "painted", "precision": "bf16"}}
+
+
+def test_a_session_that_removes_nothing_has_no_such_switch():
+    with watched() as (sink, context, client):
+        assert client.last("hello")["removals"] == []
+        sink.process("frame", frame(0))
+        until(lambda: context.dropped.get("shown") == 1, sink)

@@ -102,10 +102,17 @@ def test_the_crop_before_stays_whole_while_the_next_is_made(bundle, frame):
     np.testing.assert_array_equal(first, kept)
 
 
-def test_a_crop_of_another_size_is_refused(bundle, frame):
-    large = replace(frame, crop=replace(frame.crop, image=np.zeros((64, 64, 3), np.uint8)))
-    with pytest.raises(BadSettings, match="32 px, found 64 px"):
-        through(opened(bundle, view="practise"), large)
+def test_a_crop_of_another_size_gets_the_map_stretched(bundle, frame):
+    """Whoever removes electrodes decides how large the crop is."""
+    stage = opened(bundle, view="practise")
+    small = through(stage, frame).crop.image
+    double = np.ascontiguousarray(frame.crop.image.repeat(2, 0).repeat(2, 1))
+    large = through(stage, replace(frame, crop=replace(frame.crop, image=double))).crop.image
+    assert large.shape == (64, 64, 3)
+    change = large.astype(int) - double
+    means = change.reshape(32, 2, 32, 2, 3).mean((1, 3))
+    assert np.abs(means - (small.astype(int) - frame.crop.image)).mean() < 3
+    assert np.abs(change).max() > 3
 
 
 def test_the_shipped_smile_opens_by_name():

@@ -21,12 +21,14 @@ HELLO = Hello(
     "P-017", CHANNELS, tuple(Pair(*pair) for pair in FRIDLUND.pairs()), trained="zygomaticus",
     forbidden="orbicularis_oculi", emg_delay_ms=37.0, synthetic="Picture and signals are synthetic.",
     chosen=("zygomaticus", "orbicularis_oculi", "orbicularis_oris", "lateral_frontalis"), views=("camera", "practise"),
+    removals=("raw", "restored", "edit"),
 )  # fmt: skip
 STATUS = Status(
     fps_captured=30.0, fps_shown=29.9, shown=1204, dropped={"latest": 2, "viewer_busy": 1},
     photon_to_pixel_ms={"p50": 41.3, "p95": 58.2}, muscle_to_pixel_ms={"p50": 68.4, "p95": 83.0},
     stages={"vision": {"state": "ok", "restarts": 0}, "emg": {"state": "ok", "restarts": 1}},
-    recording="on", recorded_s=724.0,
+    recording="on", recorded_s=724.0, removal="restored",
+    engines={"restore": {"backend": "openvino", "bundle": "restore-cpu", "precision": "bf16"}},
 )  # fmt: skip
 _TEST_JPEG_WIDTH = 320
 
@@ -90,6 +92,12 @@ class Feed:
             if self.published % int(self.rate_hz) == 0:
                 self.server.publish_status(replace(self.status, elapsed_s=self.published / self.rate_hz))
             self.published += 1
+
+
+@pytest.fixture
+def hello() -> Hello:
+    """What pages are told at first."""
+    return HELLO
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The page in a real headless Chromium, fed over the real server."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -150,8 +151,8 @@ def test_signed_asymmetry_in_the_persons_own_sides(serve, open_page):
     assert gauge.locator(".gauge-mark").evaluate("node => node.style.transform") == "translateX(21%)"
 
 
-def test_stale_picture_and_stale_emg_are_greyed_and_say_how_old(serve, open_page):
-    feed = serve()
+def test_stale_picture_and_stale_emg_are_greyed_and_say_how_old(serve, open_page, hello):
+    feed = serve(replace(hello, removals=()))
     page = open_page(feed)
     t_last = []
 
@@ -255,6 +256,43 @@ def test_controls_follow_the_session(serve, open_page):
     assert page.inner_text("#amount-text") == "25 %"
 
 
+def test_the_electrodes_switch_follows_the_session_and_sends_wishes(serve, open_page):
+    feed = serve()
+    feed.change = lambda packet: replace(packet, flags=packet.flags | Flags.RESTORED)
+    page = open_page(feed)
+    switch = page.get_by_role("group", name="Electrodes in the picture")
+    until(lambda: switch.get_by_label("Restored").is_checked())
+    assert "restore-cpu (openvino, bf16)" in page.inner_text("footer")
+    switch.get_by_label("Restored").focus()
+    page.keyboard.press("ArrowRight")  # as in any group of radio buttons
+    assert switch.get_by_label("Edit mask").is_checked()
+    assert page.evaluate(FOCUS)[1], "the focus cannot be seen"
+    until(lambda: list(feed.wishes) == [Wish("restore", "edit")])
+    assert page.locator("#edit").is_hidden()
+    feed.change = lambda packet: replace(packet, flags=packet.flags | Flags.EDIT)
+    page.locator("#edit").wait_for(state="visible")
+    switch.get_by_label("Raw").check()
+    until(lambda: feed.wishes[-1] == Wish("restore", "raw"))
+
+
+def test_without_removal_there_is_no_such_switch(serve, open_page, hello):
+    assert open_page(serve(replace(hello, removals=()))).locator("#removals").is_hidden()
+
+
+@pytest.mark.parametrize(("hidden", "said"), [(False, "Last good picture, "), (True, "No picture for ")])
+def test_a_picture_that_is_held_says_so_and_why(serve, open_page, hello, hidden, said):
+    """Pictures come, but there is no face to take electrodes from: packets of values only, which say that."""
+    feed = serve(replace(hello, hide_when_stale=hidden))
+    page = open_page(feed)
+    until(lambda: page.locator("#waiting").is_hidden())
+    flags = Flags.EMG | Flags.STALE_FRAME | Flags.NO_FACE
+    feed.change = lambda packet: replace(packet, flags=flags, jpeg=b"", t_capture=math.nan)
+    page.locator("#stale", has_text=f"No face found. {said}").wait_for()
+    assert page.locator("#stage").evaluate("s => getComputedStyle(s.querySelector('canvas')).visibility") == (
+        "hidden" if hidden else "visible"
+    )
+
+
 def test_stop_pressed_without_a_connection_is_delivered_later(serve, open_page):
     feed = serve()
     page = open_page(feed)
@@ -353,7 +391,18 @@ def test_all_can_be_done_with_the_keyboard(serve, open_page):
         assert found[1], f"focus on {found[0]} cannot be seen"
         if found[0] == "BODY":
             break
-    for wanted in ("stop", "view", "mirrored", "record", "marker", "calibrate", "target", "choose", "list-contacts"):
+    for wanted in (
+        "stop",
+        "restore",
+        "view",
+        "mirrored",
+        "record",
+        "marker",
+        "calibrate",
+        "target",
+        "choose",
+        "list-contacts",
+    ):
         assert wanted in seen
     page.locator("#choose").focus()
     page.keyboard.press("Enter")
