@@ -25,7 +25,7 @@ from rt import clock
 from rt.board import METRICS, Board, Percentiles, State
 from rt.control import Desk
 from rt.errors import BadSettings, LiveError, MissingDevice
-from rt.graph import Graph, node_class
+from rt.graph import LATEST, Graph, node_class
 from rt.group import Group
 from rt.ledger import Ledger, display_sink, read_ledger
 from rt.message import Chunk, Event
@@ -239,6 +239,7 @@ class Session(AbstractContextManager["Session"]):
 
     def stop(self) -> dict[str, bool]:
         """Sources first; then wait, terminate, kill. Returns per group whether it ended by itself."""
+        again = bool(self.board.flags["stop"][0])
         self._t_stop = clock.now()
         self.board.flags["t_stop"] = self._t_stop
         self.board.flags["stop"] = 1
@@ -246,6 +247,8 @@ class Session(AbstractContextManager["Session"]):
             self._listen(_WATCH_MS)
         ended = self._shut_down()
         self._listen(1)
+        if not again:
+            self._tell_unfinished()
         return ended
 
     def _shut_down(self) -> dict[str, bool]:
@@ -304,6 +307,16 @@ class Session(AbstractContextManager["Session"]):
             return event
         keeps = node_class(self.graph.by_name[edge.consumer]).KEEPS
         return replace(event, kind=event.kind if keeps else "GAP", data={**event.data, "data_lost": keeps})
+
+    def _tell_unfinished(self) -> None:
+        """What was still on its way to a node that keeps it when the stop could wait no longer, is lost."""
+        for edge in self.graph.edges:
+            row = self.board.edge(edge.name)
+            left = int(row["sent"][0] - row["delivered"][0] - row["dropped"][0].sum())
+            if left > 0 and edge.kind != LATEST and node_class(self.graph.by_name[edge.consumer]).KEEPS:
+                text = f"{left} messages of {edge.source} had not reached {edge.consumer} when the session stopped"
+                data = {"edge": edge.name, "data_lost": True}
+                self._happened(Event(clock.now(), "ALARM", edge.consumer, text, data))
 
     def _happened(self, event: Event) -> None:
         (log.warning if event.kind == "ALARM" else log.info)("%s %s: %s", event.kind, event.node, event.text)

@@ -224,6 +224,21 @@ def test_stop_with_a_stopped_worker_is_still_swept(tmp_path):
     assert Files(tmp_path).keeper_finished
 
 
+def test_what_a_slow_recorder_had_not_written_at_the_stop_is_lost_data(tmp_path):
+    """80 messages a second for one that takes 30 ms for each: said once per edge, with the exact number."""
+    with Session(live_graph(tmp_path, keep={"work_s": 0.03})) as session:
+        outcome = session.run(5.0)
+        left = {}
+        for edge in ("camera.frame->keep.frame", "signal.emg->keep.emg"):
+            row = session.board.edge(edge)
+            left[edge] = int(row["sent"][0] - row["delivered"][0] - row["dropped"][0].sum())
+    lost = [event for event in outcome.events if event.data.get("data_lost")]
+    assert sum(left.values()) > 0
+    assert {event.data["edge"]: int(event.text.split()[0]) for event in lost} == {k: n for k, n in left.items() if n}
+    assert len(lost) == len({event.data["edge"] for event in lost})
+    assert all(event.kind == "ALARM" and event.node == "keep" for event in lost)
+
+
 def test_stop_while_everything_is_still_starting(tmp_path):
     with Session(live_graph(tmp_path)) as session:
         timer = threading.Timer(0.1, session.request_stop)

@@ -71,7 +71,12 @@ class Files:
     @property
     def kept_signal(self) -> list[Piece]:
         found = [line for line in self._lines("keep") if line[0] == "emg"]
-        return [Piece(int(first), int(count), float(gap)) for _, first, count, gap in found]
+        return [Piece(int(first), int(count), float(gap)) for _, first, count, gap, _ in found]
+
+    @property
+    def came_again(self) -> list[str]:
+        """What the keeper was sent although it had written it: the port of each."""
+        return [line[1] for line in self._lines("keep") if line[0] == "again"]
 
     def told(self, command: str) -> list[list[str]]:
         """What the keeper was told, as [value, generation]."""
