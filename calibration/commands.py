@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from calibration.cohort_sources import Sources
 
 cohort = typer.Typer(add_completion=False)
+faces = typer.Typer(add_completion=False)
 
 STOPPED = 130  # exit code of a program that Ctrl-C ended, by the shells' convention
 
@@ -139,3 +140,43 @@ def _draw(console: Any, planned: Cohort, sources: Sources, preview: Path) -> Non
     with console.status("Drawing the contact sheet ..."):
         draw_contact_sheet(planned, sources, preview)
     console.print(str(preview), highlight=False, soft_wrap=True)
+
+
+@faces.command()
+def simulate_faces(
+    out: Annotated[Path, typer.Option(help="A new folder.")],
+    count: Annotated[int, typer.Option(help="Pictures, each with electrodes and without.")] = 4000,
+    size: Annotated[int, typer.Option(help="Side of a crop, px; an eighth more than a network's leaves room.")] = 144,
+    people: Annotated[int, typer.Option(help="How many to animate; beyond the photos' number they are mixed.")] = 150,
+    photos_share: Annotated[float, typer.Option(help="Share of pictures that are photos as they are.")] = 0.3,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+    photos: Annotated[
+        Path | None, typer.Option(help="Folder with neutral/ID.jpg; $MYOMIRROR_DATA/london_faces by default.")
+    ] = None,
+    face_model: Annotated[Path | None, typer.Option(help="ICT-FaceKit, packed or its folder; an asset.")] = None,
+    processes: Annotated[int | None, typer.Option(help="One core each; all cores by default.")] = None,
+) -> None:
+    """Aligned faces with electrodes and without, to train and judge their removal."""
+    import os
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from calibration.cohort_sources import Sources, find_face_model, find_faces, photo_folder
+    from calibration.face_stills import StillSettings, make_stills
+    from rt.assets import CANONICAL_FACE, FACE_LANDMARKER, verify
+
+    settings = StillSettings(count, size, people, photos_share, seed)
+    console = Console()
+    folder, model = photo_folder(photos), find_face_model(face_model)
+    landmarker, canonical = verify(FACE_LANDMARKER), verify(CANONICAL_FACE)
+    smiling_folder = folder.parent / "smiling"
+    with console.status("Looking for the faces in the photos ..."):
+        sources = Sources(find_faces(folder, landmarker), model)
+        smiling = find_faces(smiling_folder, landmarker) if smiling_folder.is_dir() else None
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("Pictures", total=count)
+        cores = len(os.sched_getaffinity(0)) if processes is None else processes
+        make_stills(settings, sources, canonical, out, cores, smiling, lambda n: progress.update(bar, advance=n))
+    console.print(f"{out}: {count} synthetic pictures, with electrodes and without", highlight=False, soft_wrap=True)

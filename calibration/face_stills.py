@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from calibration.cohort_plan import CohortSettings, Participant, plan_people, plan_recordings, random
 from calibration.cohort_signals import Signals
-from calibration.cohort_sources import CREDIT, Sources
+from calibration.cohort_sources import CREDIT, Photos, Sources
 from calibration.data.face_set import FaceRow, FaceSetWriter
 from engines.errors import BadInput
 from engines.face.canonical import CanonicalFace
@@ -106,7 +106,7 @@ def make_stills(
     canonical: Path,
     out: Path,
     processes: int = 1,
-    smiling: Any = None,
+    smiling: Photos | None = None,
     made: Callable[[int], None] = lambda count: None,
 ) -> None:
     """Make a set in a new folder.
@@ -125,15 +125,21 @@ def make_stills(
         "seed": settings.seed,
         "settings": asdict(settings),
     }
-    context = get_context("spawn")
-    with (
-        FaceSetWriter(out, settings.size, count, count, True, about) as faces,
-        ProcessPoolExecutor(processes, context, _begin, (job,)) as pool,
-    ):
-        for stills in pool.map(_take, sitters):
+    with FaceSetWriter(out, settings.size, count, count, True, about) as faces:
+        for stills in _taken(job, sitters, processes):
             for still in stills:
                 faces.add(*still)
             made(len(stills))
+
+
+def _taken(job: _Job, sitters: list[_Sitter], processes: int) -> Iterator[list[Still]]:
+    """In order, whoever takes them."""
+    if processes == 1:
+        room = _Room(job)
+        yield from map(room.take, sitters)
+        return
+    with ProcessPoolExecutor(processes, get_context("spawn"), _begin, (job,)) as pool:
+        yield from pool.map(_take, sitters)
 
 
 def _sitters(job: _Job) -> list[_Sitter]:

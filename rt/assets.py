@@ -20,6 +20,7 @@ from rt.errors import BadSettings, MissingDevice
 FOLDER_VARIABLE = "MYOMIRROR_ASSETS"
 FACE_LANDMARKER = "face_landmarker.task"
 FACE_MODEL = "ict_facekit_light.npz"
+CANONICAL_FACE = "canonical_face_model.obj"
 _PIECE = 1 << 16  # bytes per read while downloading
 _PATIENCE_S = 20.0  # without a byte
 
@@ -56,6 +57,16 @@ ASSETS = (
         "MIT, USC ICT",
         "without it no synthetic people can be drawn",
         "get https://github.com/ICT-VGL/ICT-FaceKit and give its folder FaceXModel with --face-model",
+    ),
+    Asset(
+        CANONICAL_FACE,
+        45_999,
+        "8bac80443397e113f41a8b565ea72c59390bc031d9defab289dba7bc0c54e618",
+        "",
+        "Apache-2.0, Google",
+        "without it no electrodes can be drawn on photos of real people",
+        "it is mediapipe/modules/face_geometry/data/canonical_face_model.obj of https://github.com/google-ai-edge/"
+        "mediapipe; put it into the folder that $MYOMIRROR_ASSETS names",
     ),
 )
 
