@@ -90,7 +90,8 @@ class _Run:
 
     def _open(self, paths: Sequence[Path]) -> tuple[list[Removed], dict[str, dict[str, Any]]]:
         """Engines, and what the report says of each bundle."""
-        ways, about = [], {}
+        ways: list[Removed] = []
+        about: dict[str, dict[str, Any]] = {}
         for path in paths:
             model = Model.read(path)
             folder = bundle_folder(path).resolve()
@@ -100,8 +101,8 @@ class _Run:
             restorer = Restorer(engine)
             self._stack.callback(restorer.close)
             name = model.name if model.name not in about else f"{folder.parent.name}/{model.name}"
-            if name in about:
-                raise BadInput(f"two bundles are called {name}: name each once, or rename a folder")
+            if name in about or str(folder) in {one["path"] for one in about.values()}:
+                raise BadInput(f"the bundle {name} is named twice: name each once, or rename its folder")
             about[name] = {
                 "path": str(folder),
                 "system": manifest.system,

@@ -108,14 +108,20 @@ def _trained(console: Console, tables: Mapping[str, Mapping[str, Row]]) -> None:
 
 def _print(console: Console, title: str, rows: Mapping[str, Row], columns: Sequence[str]) -> None:
     shown = [name for name in columns if any(name in row for row in rows.values())]
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = _titled(console, title)
     table.add_column("electrodes" if ATTACHED in rows else "", overflow="fold")
     for name in shown:
         table.add_column(COLUMNS.get(name, (name, 0))[0], justify="right", overflow="fold")
     for name, row in rows.items():
         table.add_row(Text(name), *(_cell(row.get(column), column) for column in shown))
-    console.print()
     console.print(table, highlight=False)
+
+
+def _titled(console: Console, title: str) -> Table:
+    """A table's title stands by itself: as a part of the table it would be folded to the table's width."""
+    console.print()
+    console.print(title, style="bold", highlight=False)
+    return Table(box=None, pad_edge=False)
 
 
 def _cell(number: Number | None, column: str) -> str:
@@ -129,23 +135,21 @@ def _cell(number: Number | None, column: str) -> str:
 
 
 def _flicker(console: Console, flicker: Mapping[str, Mapping[str, float | None]]) -> None:
-    table = Table(title="Flicker in covered skin, clean clip = 1", title_justify="left", title_style="bold", box=None)
+    table = _titled(console, "Flicker in covered skin, clean clip = 1")
     for name in ("", "picture", "of the error ↓"):
         table.add_column(name, justify="left" if not name else "right")
     for name, found in flicker.items():
         values = [found["flicker"], found["of_error"]]
         table.add_row(Text(name), *("-" if value is None else f"{value:.2f}" for value in values))
-    console.print()
     console.print(table, highlight=False)
 
 
 def _reach(console: Console, reached: Sequence[Mapping[str, Any]]) -> None:
-    table = Table(title="What is to be reached", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = _titled(console, "What is to be reached")
     for name in ("bundle", "what", "measured", "target", ""):
         table.add_column(name, justify="right" if name in ("measured", "target") else "left", overflow="fold")
     for one in reached:
         verdict = "reached" if one["reached"] else "MISSED"
         measured = "-" if one["measured"] is None else f"{one['measured']:.3g}"
         table.add_row(Text(one["bundle"]), one["what"], measured, one["target"], verdict)
-    console.print()
     console.print(table, highlight=False)
