@@ -1,6 +1,7 @@
 """How late is the whole graph? `python -m benchmarks.frame_latency [--seconds N] [--flash STATION.yaml]`
 
-Three runs of the real command, each with crop and Pixel-RR at work (practise view), all processes on this machine:
+Three runs of the real command, each with electrodes removed by `--restore BUNDLE` and, on that face, Pixel-RR at work
+(practise view), all processes on this machine:
 
 - `encoded`: synthetic person and muscles, headless; ends when the packet is encoded.
 - `drawn`: the same with a real headless Chromium as viewer (it draws without a GPU on the same cores); ends when the
@@ -30,14 +31,17 @@ import yaml
 
 from benchmarks import chromium
 from benchmarks.measure import Row, Target, conditions, show, warn_when_busy, write_results
+from rt.graphs.demo import RESTORE
 
 _MYOMIRROR = [sys.executable, "-c", "from rt.cli import main; main()"]
 _STAGES_AT_LEAST_MS = 0.05
 
 
-def _station(folder: Path, camera: dict[str, object], emg: dict[str, object]) -> Path:
+def _station(folder: Path, camera: dict[str, object], emg: dict[str, object], restore: str) -> Path:
     path = folder / "station.yaml"
-    path.write_text(yaml.safe_dump({"camera": camera, "emg": emg, "practise": {"view": "practise"}}))
+    removal = False if restore == "off" else {"bundle": restore}
+    content = {"camera": camera, "emg": emg, "practise": {"view": "practise"}, "restore": removal}
+    path.write_text(yaml.safe_dump(content))
     return path
 
 
@@ -151,14 +155,14 @@ def rows_of(name: str, report: dict, cores: float) -> list[Row]:
     return rows
 
 
-def measure(seconds: float) -> tuple[list[Row], list[Target], list[str]]:
+def measure(seconds: float, restore: str = RESTORE) -> tuple[list[Row], list[Target], list[str]]:
     """All runs that this machine can do."""
     rows, targets, notes = [], [], []
     os.environ.setdefault("MYOMIRROR_LSL_SESSION", f"benchmark-{os.getpid()}")
     synthetic = ({"kind": "synthetic"}, {"kind": "synthetic"})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        plans = [("encoded", _station(folder, *synthetic), False)]
+        plans = [("encoded", _station(folder, *synthetic, restore), False)]
         if chromium.executable():
             plans.append(("drawn", plans[0][1], True))
         else:
@@ -171,13 +175,14 @@ def measure(seconds: float) -> tuple[list[Row], list[Target], list[str]]:
         if clip.is_file():
             camera = {"kind": "file", "path": str(clip), "width": 640, "height": 480}
             with _amplifier(os.environ["MYOMIRROR_LSL_SESSION"]):
-                report, cores = run(_station(folder, camera, {"kind": "lsl"}), seconds, False, folder)
+                report, cores = run(_station(folder, camera, {"kind": "lsl"}, restore), seconds, False, folder)
             rows += rows_of("clip + LSL, encoded", report, cores)
             targets += _targets("clip + LSL, encoded", report)
         else:
             notes.append("No webcam clip ($MYOMIRROR_DATA): 'clip + LSL' was not measured.")
     if not os.environ.get("MYOMIRROR_ASSETS"):
         notes.append("No face model: landmarks were not computed.")
+    notes.append("Electrodes were not removed." if restore == "off" else f"Electrodes were removed by {restore}.")
     return rows, targets, notes
 
 
@@ -228,13 +233,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60.0, help="length of each run")
     parser.add_argument("--quick", action="store_true", help="12 s each, nothing written")
+    parser.add_argument("--restore", default=RESTORE, help="the bundle that removes electrodes; off = none")
     parser.add_argument("--flash", type=Path, help="a station file with a real camera: measure photon to photon")
     options = parser.parse_args()
     if options.flash:
         flash(options.flash, options.seconds)
         return
     under = conditions()
-    rows, targets, notes = measure(12.0 if options.quick else options.seconds)
+    rows, targets, notes = measure(12.0 if options.quick else options.seconds, options.restore)
     notes += warn_when_busy(under)
     show("frame latency", rows, targets, notes)
     if not options.quick:

@@ -1,4 +1,4 @@
-"""How fast the kernels are, each against what it replaces: envelope, Pixel-RR map, paste-back, XDF write.
+"""How fast the kernels are, each against what it replaces: envelope, Pixel-RR map, pasting, XDF write.
 
     python -m benchmarks.kernel_speed [--quick]
 
@@ -9,10 +9,15 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks import envelope_speed, map_speed, xdf_write
+from benchmarks import envelope_speed, map_speed, paste_speed, xdf_write
 from benchmarks.measure import Row, Target, conditions, merge_rounds, show, warn_when_busy, write_results
 
-SUITES: tuple[Callable[[], list[Row]], ...] = (envelope_speed.measure, map_speed.measure, xdf_write.measure)
+SUITES: tuple[Callable[[], list[Row]], ...] = (
+    envelope_speed.measure,
+    map_speed.measure,
+    paste_speed.measure,
+    xdf_write.measure,
+)
 
 
 def measure(rounds: int = 3, suites: Sequence[Callable[[], list[Row]]] = SUITES) -> list[Row]:
@@ -33,6 +38,12 @@ def targets(rows: Sequence[Row]) -> list[Target]:
             "Pixel-RR map: our time / a memory copy of the same bytes",
             1 / min(_all(rows, "ratio", "Pixel-RR", "copy of the same bytes")),
             *(2.0, "x"),
+        ),
+        Target(
+            f"{paste_speed.LAY}, all of the crop",
+            max(_all(rows, "ours_us", paste_speed.LAY)),
+            paste_speed.LIMIT_US,
+            "us",
         ),
         Target("XDF write per 31 ms chunk", max(_all(rows, "ours_us", "XDF write")), 50.0, "us"),
     ]
