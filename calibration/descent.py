@@ -56,11 +56,18 @@ class Descent:
         """The context in which losses for this optimiser are computed.  Raises BadSettings, see `precision`."""
         return precision(self._ranks.device, self._name)
 
-    def step(self, loss: Tensor) -> None:
-        """Move the parameters once.  loss: one number, the mean over this process' share of the batch."""
+    def step(self, loss: Tensor, largest_gradient: float | None = None) -> None:
+        """Move the parameters once.
+
+        loss: one number, the mean over this process' share of the batch.  largest_gradient: norm of all gradients
+        together, longer ones are shortened to it; None leaves them.
+        """
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(self._scaler.scale(loss))
         self._ranks.average_gradients(self.parameters)
+        if largest_gradient is not None:
+            self._scaler.unscale_(self.optimiser)
+            nn.utils.clip_grad_norm_(self.parameters, largest_gradient)
         self._scaler.step(self.optimiser)
         self._scaler.update()
 

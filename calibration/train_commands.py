@@ -23,8 +23,15 @@ def _mc_cyclegan() -> Kind:
     return KIND
 
 
+def _restore() -> Kind:
+    from calibration.recipes.restore import KIND
+
+    return KIND
+
+
 RECIPES: dict[str, Callable[[], Kind]] = {
     "mc_cyclegan": _mc_cyclegan,
+    "restore": _restore,
 }
 
 
