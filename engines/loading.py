@@ -110,6 +110,9 @@ def open_engine(model: Model, way: Way, precision: str | None = None, threads: i
         return onnxruntime_backend.OnnxRuntimeEngine(model.onnx(CPU_FORM), inputs, outputs, precision, threads)
     if way.backend == "tensorrt":
         return _tensorrt(model, precision)
+    why_not = torch_backend.missing(way.device)
+    if why_not:  # before the network is built
+        raise BackendMissing(why_not)
     return torch_backend.TorchEngine(model.network(), inputs, outputs, way.device, precision, threads)
 
 

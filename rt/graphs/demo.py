@@ -32,7 +32,7 @@ def demo_station(port: int = 0, record: Path | None = None, restore: str | None 
             "subject": "demo",
             "camera": {"kind": "synthetic"},
             "emg": {"kind": "synthetic"},
-            "restore": {"bundle": restore} if restore else None,
+            "restore": {"bundle": restore, "device": "cpu"} if restore else None,  # looking for a GPU takes seconds
             "envelope": {"preset": _PRESET, "calibration": demo_calibration()},
             "page": {"port": port},
             "recording": {

@@ -120,4 +120,5 @@ def _without_backend(bundle: str, backend: str | None, error: BackendMissing) ->
     """What to install, or how to go on without. Of all that could be installed, OpenVINO runs everywhere."""
     chosen = backend is not None or importlib.util.find_spec("openvino") is not None
     why = str(error) if chosen else "nothing here can run networks: pip install openvino"
-    return f"electrodes cannot be removed with {bundle}: {why}, or set `restore: off` in the station file (demo: --restore off)"
+    without = "set `restore: off` in the station file (demo: --restore off)"
+    return f"electrodes cannot be removed with {bundle}: {why}, or {without}"
