@@ -12,12 +12,7 @@ demo: $(READY)  ## the live page on synthetic input: no camera, amplifier, GPU o
 	@$(BIN)/myomirror demo $(ARGS)
 
 test: $(READY)-dev  ## all tests (browser tests where Chromium is found)
-ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
-else  # in two processes: sessions in threads crashed beside the native threads of PyTorch, OpenVINO and ONNX Runtime
-	@$(BIN)/python -m pytest tests/benchmarks tests/calibration tests/engines
-	@$(BIN)/python -m pytest $(filter-out tests/benchmarks tests/calibration tests/engines tests/conftest.py,$(wildcard tests/*))
-endif
 
 lint: $(READY)-dev  ## style, types, and which room may import which
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
