@@ -29,11 +29,7 @@ def precision(device: torch.device, name: str) -> Iterator[None]:
     name: "fp32", "bf16" (twice as fast where the processor multiplies it), "fp16" (GPUs only).
     Raises BadSettings for any other.
     """
-    if name not in PRECISIONS:
-        raise BadSettings(f"precision is one of {', '.join(PRECISIONS)}, found {name!r}")
-    if name == "fp16" and device.type == "cpu":
-        raise BadSettings("fp16 is for GPUs: train with --precision bf16 or fp32 on a processor")
-    dtype = PRECISIONS[name]
+    dtype = _dtype(device, name)
     with torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None):
         yield
 
@@ -42,7 +38,8 @@ class Descent:
     """An optimiser, and how it is fed.  Kept in checkpoints as one thing."""
 
     def __init__(self, optimiser: torch.optim.Optimizer, ranks: Ranks, precision: str = "fp32") -> None:
-        """precision: see `precision`.  fp16 scales; the others do not."""
+        """precision: see `precision`, also for what it raises."""
+        _dtype(ranks.device, precision)
         self.optimiser = optimiser
         self._ranks, self._name = ranks, precision
         self._scaler = torch.amp.GradScaler(ranks.device.type, enabled=precision == "fp16")
@@ -53,7 +50,7 @@ class Descent:
         return [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
 
     def precision(self) -> Any:
-        """The context in which losses for this optimiser are computed.  Raises BadSettings, see `precision`."""
+        """The context in which losses for this optimiser are computed."""
         return precision(self._ranks.device, self._name)
 
     def step(self, loss: Tensor, largest_gradient: float | None = None) -> None:
@@ -79,6 +76,14 @@ class Descent:
         """Take them back."""
         self.optimiser.load_state_dict(state_dict["optimiser"])
         self._scaler.load_state_dict(state_dict["scaler"])
+
+
+def _dtype(device: torch.device, name: str) -> torch.dtype | None:
+    if name not in PRECISIONS:
+        raise BadSettings(f"precision is one of {', '.join(PRECISIONS)}, found {name!r}")
+    if name == "fp16" and device.type == "cpu":
+        raise BadSettings("fp16 is for GPUs: train with --precision bf16 or fp32 on a processor")
+    return PRECISIONS[name]
 
 
 def frozen(*networks: nn.Module) -> Any:

@@ -88,8 +88,8 @@ class _Loop:
         self.recipe, self.run, self.ranks = recipe, run, ranks
         self.total = recipe.epochs * recipe.steps_per_epoch
         self.path = run.folder / NAME
-        run.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.steps, other_threads = _restored(recipe, self.path) if run.resume else (0, None)
+        run.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.display = TrainDisplay(
             console if ranks.first else Console(quiet=True),
             recipe.name,

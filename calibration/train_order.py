@@ -62,7 +62,7 @@ def order_for(order: Order, force: bool) -> Order:
     there = [path for path in (order.out / MANIFEST, work_folder(order.out)) if path.exists()]
     if order.out.exists() and not order.out.is_dir():
         raise BadSettings(f"{order.out} is a file: a bundle is a folder, give another --out")
-    if order.out.is_dir() and any(order.out.iterdir()) and not (order.out / MANIFEST).exists():
+    if not there and order.out.is_dir() and any(order.out.iterdir()):
         raise BadSettings(f"{order.out} holds something else than a bundle: give a folder that is new")
     if there and not (order.run.resume or force):
         raise BadSettings(f"{there[0]} exists: --resume goes on with that training, --force replaces it")

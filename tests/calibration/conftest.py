@@ -114,7 +114,7 @@ def sources(photos):
 
 @pytest.fixture(scope="session")
 def oval_faces(tmp_path_factory):
-    """A made set of ovals, 36 px: 2 people to learn from, 1 of each other split, 3 pictures each.  Not to be changed."""
+    """A made set of ovals, 36 px: 2 people to learn from, 1 of each other split, 3 pictures each.  Do not change it."""
     from calibration.data.face_set import FaceRow, FaceSetWriter
 
     rng, folder = np.random.default_rng(0), tmp_path_factory.mktemp("ovals") / "faces"
