@@ -24,6 +24,7 @@ from rt.message import (
     Muscles,
     Parameters,
     Quality,
+    Restored,
     Slot,
     decode,
     encode,
@@ -68,10 +69,13 @@ IMAGE = np.random.default_rng(2).integers(0, 256, (6, 5, 3), np.uint8)
 FRAME = Frame(
     12, 1e6 + 1 / 3, "device", IMAGE, FACE, CROP, MUSCLES, True, (Hop("camera", 1.0, 2.0), Hop("b", 2.0, 3.0))
 )
+RESTORED = Restored(CROP.image, CROP.image + 1, np.full((8, 8), 255, np.uint8))
 MESSAGES = [
     FACE,
     replace(FACE, frame_from_face=None),
     CROP,
+    RESTORED,
+    replace(FRAME, removal="restored", restored=RESTORED),
     MUSCLES,
     FRAME,
     Frame(0, 0.0, "host", np.empty((0, 0, 3), np.uint8)),
@@ -95,7 +99,7 @@ def test_header_alone_says_number_time_and_end():
 
 
 def test_arrays_arrive_read_only_and_without_a_copy():
-    parts = [bytearray(part) for part in encode(MESSAGES[8], 1, 0.0)]
+    parts = [bytearray(part) for part in encode(next(m for m in MESSAGES if isinstance(m, Chunk)), 1, 0.0)]
     data = decode(parts, no_picture).data
     with pytest.raises(ValueError, match="read-only"):
         data[0, 0] = 1
@@ -133,6 +137,11 @@ def test_a_picture_of_which_nothing_is_known(frame):
     arrived = over_the_wire(frame, lambda slot, shape: IMAGE)
     assert same(arrived, frame)
     assert type(arrived.practise) is bool
+
+
+def test_what_was_done_about_electrodes_has_no_place_in_the_short_form():
+    told = replace(BARE[0], removal="raw")
+    assert same(over_the_wire(told, lambda slot, shape: IMAGE), told)
 
 
 @settings(max_examples=150, deadline=None)
