@@ -26,7 +26,7 @@ PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 def precision(device: torch.device, name: str) -> Iterator[None]:
     """Within it, multiplications are done in that precision; weights, sums and losses stay float32.
 
-    name: "fp32", "bf16" (twice as fast where the processor multiplies it), "fp16" (GPUs only).
+    name: "fp32", "bf16" (faster where the processor multiplies it), "fp16" (GPUs only).
     Raises BadSettings for any other.
     """
     dtype = _dtype(device, name)

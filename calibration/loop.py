@@ -32,6 +32,7 @@ from calibration.train_log import FOLDER, TrainLog
 from engines.errors import EngineError
 from rt.errors import BadSettings
 
+LOOK_EVERY_S = 10.0
 Ending = Literal["finished", "time", "stopped"]  # all epochs; the minutes are over; Ctrl-C or SIGTERM
 
 
@@ -44,7 +45,7 @@ class Run:
     minutes: float | None = None  # of this run; then the bundle is written as if all epochs were done
     checkpoint_minutes: float = 5.0
     checkpoint_steps: int | None = None  # also after so many
-    log_steps: int = 50
+    log_steps: int = 50  # or every 10 s
     picture_steps: int = 1000
 
     def __post_init__(self) -> None:
@@ -109,7 +110,9 @@ class _Loop:
         with _ahead(self.recipe, self.steps, self.total) as batches:
             for batch in batches:
                 self._step(batch)
-                stopped, over, due = self.ranks.any(stop.asked, self._over(), self._due())
+                stopped, over, due, look = self.ranks.any(stop.asked, self._over(), self._due(), self._to_look())
+                if look:
+                    self._log()
                 if stopped or over:
                     ending = "stopped" if stopped else "time"
                     break
@@ -129,8 +132,6 @@ class _Loop:
         if self.steps % self.recipe.steps_per_epoch == 0:
             self.recipe.epoch_ended()
         self.display.step(self.steps)
-        if self.steps % self.run.log_steps == 0 or self.sums.first:
-            self._log()
         if self.steps % self.run.picture_steps == 0 and self.log is not None:
             self.log.pictures(self.recipe.pictures(), self.steps)
 
@@ -151,6 +152,10 @@ class _Loop:
             self.log.numbers(
                 {**{f"loss/{name}": value for name, value in losses.items()}, "steps_per_s": speed}, self.steps
             )
+
+    def _to_look(self) -> bool:
+        """Whether it is time for losses: by steps, by the clock where steps are slow, and after the first."""
+        return self.steps % self.run.log_steps == 0 or self.sums.first or self.sums.seconds() >= LOOK_EVERY_S
 
     def _over(self) -> bool:
         return self.run.minutes is not None and time.monotonic() - self.began >= 60 * self.run.minutes
@@ -236,8 +241,11 @@ class _Sums:
             number = value.detach().double() if isinstance(value, Tensor) else value
             self._sums[name] = self._sums.get(name, 0.0) + number
 
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
     def steps_per_s(self) -> float:
-        return self.count / max(time.monotonic() - self._began, 1e-9)
+        return self.count / max(self.seconds(), 1e-9)
 
     def take(self) -> dict[str, float]:
         means = {name: float(total) / self.count for name, total in self._sums.items()}

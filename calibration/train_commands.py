@@ -53,7 +53,7 @@ def train_recipe(
     minutes: Annotated[float | None, typer.Option(help="End after so long, with a bundle.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a run was stopped.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda; several GPUs: see below.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda; several GPUs: see above.")] = "auto",
     checkpoint_minutes: Annotated[float, typer.Option(help="Between two checkpoints.")] = 5.0,
 ) -> None:
     """Train a network and write it as a bundle.
@@ -124,7 +124,8 @@ def _train_row(kind: Kind, ablation: str, order: Order, changes: dict[str, Any],
 
 def _say(console: Any, order: Order, outcome: Outcome) -> None:
     """One line about how it ended.  Raises typer.Exit when somebody stopped it."""
-    took = f"{outcome.steps} steps, {outcome.seconds / 60:.1f} min in this run"
+    steps = "1 step" if outcome.steps == 1 else f"{outcome.steps} steps"
+    took = f"{steps}, {outcome.seconds / 60:.1f} min in this run"
     if outcome.ending == "stopped":
         console.print(f"Stopped after {took}: --resume goes on.", highlight=False, soft_wrap=True)
         raise typer.Exit(STOPPED)

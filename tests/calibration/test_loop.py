@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 
 from rich.console import Console  # noqa: E402
 
+from calibration import loop  # noqa: E402
 from calibration.average import MovingAverage  # noqa: E402
 from calibration.checkpoint import NAME, read_checkpoint  # noqa: E402
 from calibration.descent import Descent  # noqa: E402
@@ -164,6 +165,18 @@ def test_the_log_holds_mean_losses_and_pictures(tmp_path):
     # the first step at once, then means: of 2..10, of 11..20
     assert [(e.step, e.value) for e in read.Scalars("loss/loss")] == [(1, 1.0), (10, 6.0), (20, 15.5)]
     assert [e.step for e in read.Images("noise")] == [20]
+
+
+def test_slow_steps_are_shown_by_the_clock(tmp_path, monkeypatch):
+    shown, now = [], [0.0]
+    monkeypatch.setattr(loop.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(loop.TrainDisplay, "losses", lambda self, losses, steps, speed: shown.append((steps, speed)))
+
+    def slow(number):
+        now[0] += 4.0
+
+    run(Toy(at_step=slow), tmp_path, log_steps=1000)
+    assert shown[:3] == [(1, 0.25), (4, 0.25), (7, 0.25)]
 
 
 def test_other_settings_are_not_continued(tmp_path):

@@ -102,7 +102,7 @@ def test_stopped_and_resumed(main, tmp_path, no_onnx, monkeypatch):
     monkeypatch.setattr(mc_cyclegan.McCycleGan, "step", stopping)
     code, out, _ = main(*arguments)
     assert code == 130
-    assert "Stopped after 1 steps" in out
+    assert "Stopped after 1 step," in out
     assert "--resume goes on" in out
     assert not (tmp_path / "b").exists()
     monkeypatch.setattr(mc_cyclegan.McCycleGan, "step", step)
