@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from rich.console import Console
 
+from calibration.cohort_plan import FOLDS
 from engines.bundle import read_bundle
 from engines.errors import BadInput
 from engines.shipped import bundle_folder
@@ -70,7 +71,7 @@ class Request:
         """(fold, folder) of the folds' bundles that are there.  Raises BadInput when there is none."""
         if self.folds is None:
             return ()
-        found = [(fold, self.folds / FOLD.format(fold)) for fold in range(6)]
+        found = [(fold, self.folds / FOLD.format(fold)) for fold in range(FOLDS)]
         there = tuple((fold, path) for fold, path in found if path.is_dir())
         if not there:
             raise BadInput(f"{self.folds} holds no bundles fold_0 ... fold_5: train one for each fold first")

@@ -19,6 +19,7 @@ from engines.errors import BadInput
 
 Picture = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.uint8]  # (height, width), 0..255
+Plane = npt.NDArray[np.bool_]  # (height, width)
 
 Method = Literal["telea", "navier-stokes"]
 METHODS: tuple[Method, ...] = ("telea", "navier-stokes")
@@ -57,23 +58,23 @@ class Inpainting:
         return np.asarray(found, np.uint8)
 
 
-def best_inpainting(method: Method, pairs: Sequence[tuple[Picture, Picture, Mask]]) -> Inpainting:
+def best_inpainting(method: Method, pictures: Sequence[tuple[Picture, Picture, Mask, Plane]]) -> Inpainting:
     """The numbers with the highest PSNR in covered skin.
 
-    pairs: (with electrodes, without, mask), validation pictures.  Raises BadInput when there are none or nothing is
-    covered.
+    pictures: (with electrodes, without, mask, covered skin), validation pictures.  Raises BadInput when there are none
+    or nothing is covered.
     """
-    if not any((mask >= COVERED).any() for _, _, mask in pairs):
+    if not any(skin.any() for *_, skin in pictures):
         raise BadInput("inpainting needs validation pictures with covered skin to choose its numbers")
     tried = [Inpainting(method, dilation, radius) for dilation in DILATIONS for radius in RADII]
-    return max(tried, key=lambda one: _psnr_covered_db(one, pairs))
+    return max(tried, key=lambda one: _psnr_covered_db(one, pictures))
 
 
-def _psnr_covered_db(one: Inpainting, pairs: Iterable[tuple[Picture, Picture, Mask]]) -> float:
+def _psnr_covered_db(one: Inpainting, pictures: Iterable[tuple[Picture, Picture, Mask, Plane]]) -> float:
     """Mean over pictures."""
-    found = []
-    for covered, clean, mask in pairs:
-        inside = mask >= COVERED
-        if inside.any():
-            found.append(decibel(mean_squared_error(one.fill(covered, mask), clean, inside)))
+    found = [
+        decibel(mean_squared_error(one.fill(covered, mask), clean, skin))
+        for covered, clean, mask, skin in pictures
+        if skin.any()
+    ]
     return float(np.mean(found))

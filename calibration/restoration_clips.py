@@ -33,8 +33,8 @@ from engines.face.crop import CropSettings, SmoothCrop
 Picture = npt.NDArray[np.uint8]
 Affine = npt.NDArray[np.float64]
 
-FRAMES = 45  # in a row, from the middle of a clip
-EVERY = 9  # of these, one is measured; flicker takes all
+FRAMES = 30  # in a row, from the middle of a clip
+EVERY = 10  # of these, one is measured; flicker takes all
 
 
 class Moment(NamedTuple):
