@@ -20,7 +20,7 @@ from engines.spec import ArraySpec, Engine
 
 Picture = npt.NDArray[np.uint8]
 
-SYSTEMS = ("mc_cyclegan", "restore")  # the paper's recipe, and ours
+SYSTEM = "mc_cyclegan"  # the paper's network and ours, which adds the edit mask
 _COLOURS = "height, width, colour"
 _FLOOR = 8  # of 255: an edit below is a network's unrest, not an electrode
 
@@ -40,10 +40,9 @@ def fitting(manifest: Manifest, name: str, chain: str, montage: str) -> Fit:
     Raises BundleError, in one sentence, for another system, network, size or order of colours; BadInput (ChainMismatch)
     for a network that learned from other EMG.
     """
-    if manifest.system not in SYSTEMS or not is_network(manifest):
-        wanted = " or ".join(SYSTEMS)
+    if manifest.system != SYSTEM or not is_network(manifest):
         raise BundleError(
-            f"the bundle {name} is for {manifest.system}, not for removing electrodes: choose one for {wanted}"
+            f"the bundle {name} is for {manifest.system}, not for removing electrodes: choose one for {SYSTEM}"
         )
     check_emg(manifest, chain, montage)
     try:

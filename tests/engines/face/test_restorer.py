@@ -16,7 +16,7 @@ COLOUR = replace(FACE, name="colour")
 EDIT = ArraySpec("edit", "height, width", "uint8", (0, 255), "1/255", None, (SIDE, SIDE))
 SIZES = {"ngf": 4, "blocks": 1, "in_channels": 3, "out_channels": 3}
 MANIFEST = Manifest(
-    "restore", "attentive_generator", SIZES, (FACE,), (FACE, EDIT, COLOUR), Training("nothing", 0, True, "CC0", 1)
+    "mc_cyclegan", "attentive_generator", SIZES, (FACE,), (FACE, EDIT, COLOUR), Training("nothing", 0, True, "CC0", 1)
 )
 
 
@@ -41,7 +41,7 @@ class Scripted:
 
 def test_what_fits():
     assert fitting(MANIFEST, "x", "chain", "fridlund") == Fit(SIDE, has_edit=True)
-    paper = replace(MANIFEST, system="mc_cyclegan", network="resnet_generator", outputs=(FACE,))
+    paper = replace(MANIFEST, network="resnet_generator", outputs=(FACE,))
     assert fitting(paper, "x", "chain", "fridlund") == Fit(SIDE, has_edit=False)
 
 

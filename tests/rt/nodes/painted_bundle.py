@@ -25,7 +25,7 @@ def write_painted(path: Path, side: int = SIDE) -> Path:
     edit = ArraySpec("edit", "height, width", "uint8", (0, 255), "1/255", None, (side, side))
     sizes = {"ngf": 4, "blocks": 1, "in_channels": 3, "out_channels": 3}
     training = Training("nothing: painted", 0, True, "CC0", 5)
-    manifest = Manifest("restore", "attentive_generator", sizes, (face,), (colour, edit), training)
+    manifest = Manifest("mc_cyclegan", "attentive_generator", sizes, (face,), (colour, edit), training)
     write_bundle(path, manifest, {"none": np.zeros(1, np.float32)}, {"model.onnx": _onnx(side)})
     return path
 
