@@ -40,8 +40,47 @@ class PixelRRSettings:
     seed: int = 1
 
 
-def fit(neutral: Pictures, target: Pictures, settings: PixelRRSettings | None = None) -> PixelMap:
-    """Solve Eq. 6 for every pixel and channel at once.
+class PixelSums:
+    """What Eq. 6 needs to know of the pairs, one sum per pixel and channel; pairs are added one at a time."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        """shape: of one picture, (size, size, 3)."""
+        self.pairs = 0
+        self.x, self.t, self.xx, self.tx = (np.zeros(shape) for _ in range(4))
+
+    def add(self, neutral: npt.NDArray[np.uint8], target: npt.NDArray[np.uint8]) -> None:
+        """One pair of pictures, uint8, [0, 255]."""
+        x, t = neutral.astype(np.float64), target.astype(np.float64)
+        self.pairs += 1
+        self.x += x
+        self.t += t
+        t *= x
+        self.tx += t
+        x *= x
+        self.xx += x
+
+    def solve(
+        self,
+        lambda_gain: float,
+        lambda_bias: float,
+        prior_gain: float | npt.NDArray[np.floating] = 0.0,
+        prior_bias: float | npt.NDArray[np.floating] = 0.0,
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Eq. 6 for every pixel and channel at once, on [0, 255]; the ridge pulls towards the priors, the paper's to 0.
+
+        lambda_gain in grey levels squared, lambda_bias in pairs.  Returns gain and bias (grey levels).
+        """
+        # [w; b] = [[x x' + lambda, 1 x'], [1 x', N + lambda]]^-1 [t x'; t 1']
+        a11, a12, a22 = self.xx + lambda_gain, self.x, self.pairs + lambda_bias
+        b1, b2 = self.tx + lambda_gain * prior_gain, self.t + lambda_bias * prior_bias
+        determinant = a11 * a22 - a12 * a12  # > 0: Cauchy-Schwarz plus the ridge
+        return (a22 * b1 - a12 * b2) / determinant, (a11 * b2 - a12 * b1) / determinant
+
+
+def fit(
+    neutral: Pictures, target: Pictures, settings: PixelRRSettings | None = None, expression: str = "smile"
+) -> PixelMap:
+    """Solve Eq. 6 for every pixel and channel.
 
     neutral, target: (pair, size, size, 3) uint8 BGR, [0, 255], aligned crops of the same people.
     Returns the map.  Raises BadInput when the pairs do not match or there are none.
@@ -49,18 +88,13 @@ def fit(neutral: Pictures, target: Pictures, settings: PixelRRSettings | None = 
     settings = settings or PixelRRSettings()
     if neutral.shape != target.shape or neutral.ndim != 4 or len(neutral) == 0:
         raise BadInput(f"Pixel-RR needs pairs of equal (pair, size, size, 3), found {neutral.shape}, {target.shape}")
-    white = SCALES[settings.intensity_scale]
-    x = neutral.astype(np.float64) * (white / 255)
-    t = target.astype(np.float64) * (white / 255)
-    # [w; b] = [[x x' + lambda, 1 x'], [1 x', N + lambda]]^-1 [t x'; t 1']          every term (size, size, 3)
-    a11, a12, a22 = (x * x).sum(0) + settings.lambda_, x.sum(0), len(x) + settings.lambda_
-    b1, b2 = (t * x).sum(0), t.sum(0)
-    determinant = a11 * a22 - a12 * a12  # > 0: Cauchy-Schwarz plus the ridge
-    gain = (a22 * b1 - a12 * b2) / determinant
-    bias = (a11 * b2 - a12 * b1) / determinant
-    return PixelMap(
-        gain.astype(np.float32), bias.astype(np.float32), "smile", settings.lambda_, settings.intensity_scale
-    )
+    sums = PixelSums(neutral.shape[1:])
+    for x, t in zip(neutral, target, strict=True):
+        sums.add(x, t)
+    unit = 255 / SCALES[settings.intensity_scale]  # grey levels of 1; x on the scale is grey / unit, and so is the bias
+    gain, bias = sums.solve(settings.lambda_ * unit**2, settings.lambda_)
+    planes = gain.astype(np.float32), (bias / unit).astype(np.float32)
+    return PixelMap(*planes, expression, settings.lambda_, settings.intensity_scale)
 
 
 def psnr_db(found: Pictures, truth: Pictures) -> float:

@@ -5,22 +5,18 @@ The kernel works on 16-bit fixed point, so that it runs at the speed of memory: 
 face and two 16-bit coefficients, and writes one byte.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numba
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import types
-from numba.extending import intrinsic
 
 from engines.bundle import read_bundle
 from engines.errors import BadInput, BundleError
+from engines.face.int16 import add, multiply_high, shift_down, to_grey, widen
 
 Picture = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
@@ -75,6 +71,20 @@ class PixelMap:
         bias = np.rint(self.bias.ravel().astype(np.float64) * (255 / SCALES[self.intensity_scale]) * 2**4)
         return gain.astype(np.int16), bias.astype(np.int16)
 
+    def on_sides(self, left: float, right: float, seam: float = 0.16) -> "PixelMap":
+        """The same map with an amount for each of the person's sides, for a crop whose middle is the face's.
+
+        left, right: 0 (the face as it is) to 1, the person's own sides; the person's left is the picture's right.
+        seam: width of the smooth step between them, as a share of the side.  Apply the result with amount 1.
+        Raises BadInput when an amount leaves 0..1.
+        """
+        for amount in (left, right):
+            if not 0.0 <= amount <= 1.0:
+                raise BadInput(f"the amounts must lie in 0..1, found left {left}, right {right}")
+        t = np.clip((np.arange(self.size) - (self.size - 1) / 2) / (seam * self.size) + 0.5, 0, 1)
+        part = (right + (left - right) * t * t * (3 - 2 * t)).astype(np.float32)[None, :, None]
+        return replace(self, gain=1 + part * (self.gain - 1), bias=part * self.bias)
+
 
 def load_pixel_map(bundle_dir: Path) -> PixelMap:
     """Read a map from a bundle that the Pixel-RR recipe wrote.
@@ -114,62 +124,13 @@ def apply_pixel_map(face: Picture, pixel_map: PixelMap, amount: float, out: Pict
     return out
 
 
-# Numba widens every integer to 64 bits, and the loop then runs 5 x slower (measured).  These spell the 16-bit
-# machine operations out; LLVM turns the loop over them into vpmulhw, vpaddw and saturating packs.
-_I16, _I32 = ir.IntType(16), ir.IntType(32)
-_Build = Callable[[ir.IRBuilder, list[ir.Value]], ir.Value]
-
-
-def _int16_op(build: _Build, result: types.Type, *arguments: types.Type) -> tuple[Any, Any]:
-    return result(*arguments), lambda _context, builder, _signature, values: build(builder, values)
-
-
-@intrinsic
-def _widen(_typing: Any, value: Any, shift: Any) -> tuple[Any, Any]:
-    """uint8 << shift, as int16."""
-    return _int16_op(lambda b, v: b.shl(b.zext(v[0], _I16), v[1]), types.int16, types.uint8, types.int16)
-
-
-@intrinsic
-def _multiply_high(_typing: Any, left: Any, right: Any) -> tuple[Any, Any]:
-    """(left * right) >> 16, rounded down."""
-
-    def build(b: ir.IRBuilder, v: list[ir.Value]) -> ir.Value:
-        return b.trunc(b.ashr(b.mul(b.sext(v[0], _I32), b.sext(v[1], _I32)), _I32(16)), _I16)
-
-    return _int16_op(build, types.int16, types.int16, types.int16)
-
-
-@intrinsic
-def _add(_typing: Any, left: Any, right: Any) -> tuple[Any, Any]:
-    """left + right; the caller's ranges leave no overflow."""
-    return _int16_op(lambda b, v: b.add(v[0], v[1]), types.int16, types.int16, types.int16)
-
-
-@intrinsic
-def _to_grey(_typing: Any, value: Any) -> tuple[Any, Any]:
-    """int16 to uint8, clipped to 0..255."""
-
-    def build(b: ir.IRBuilder, v: list[ir.Value]) -> ir.Value:
-        above = b.select(b.icmp_signed(">", v[0], _I16(0)), v[0], _I16(0))
-        return b.trunc(b.select(b.icmp_signed("<", above, _I16(255)), above, _I16(255)), ir.IntType(8))
-
-    return _int16_op(build, types.uint8, types.int16)
-
-
-@intrinsic
-def _shift_down(_typing: Any, value: Any, shift: Any) -> tuple[Any, Any]:
-    """value >> shift, rounded down."""
-    return _int16_op(lambda b, v: b.ashr(v[0], v[1]), types.int16, types.int16, types.int16)
-
-
 @numba.njit(cache=True, nogil=True)
 def _apply_pixel_map(face: Picture, gain: Fixed, bias: Fixed, amount: int, out: Picture) -> None:
     # face: 7 fraction bits here; gain: 13; their high product and bias: 4; amount: 15; change: 3
     face, out, part_of = face.ravel(), out.ravel(), np.int16(amount)
     for i in range(face.size):
-        change = _add(_multiply_high(_widen(face[i], np.int16(7)), gain[i]), bias[i])
-        part = _multiply_high(change, part_of)
+        change = add(multiply_high(widen(face[i], np.int16(7)), gain[i]), bias[i])
+        part = multiply_high(change, part_of)
         # 4/8 rounds; what the two products rounded down is made up for by ties that go up
-        step = _shift_down(_add(part, np.int16(4)), np.int16(3))
-        out[i] = _to_grey(_add(_widen(face[i], np.int16(0)), step))
+        step = shift_down(add(part, np.int16(4)), np.int16(3))
+        out[i] = to_grey(add(widen(face[i], np.int16(0)), step))
