@@ -22,8 +22,7 @@ from engines.shipped import bundle_folder
 
 Evaluation = Callable[["Request", Console], dict[str, Any]]
 
-_RESTORATION = "calibration.restoration_evaluation:evaluate"
-EVALUATIONS = {"mc_cyclegan": _RESTORATION, "restore": _RESTORATION}
+EVALUATIONS = {"mc_cyclegan": "calibration.restoration_evaluation:evaluate"}
 """System -> module:function, imported when a bundle of that system comes."""
 
 FOLD = "fold_{}"

@@ -143,7 +143,8 @@ class _Run:
             return [] if part is None else self._collected(f"Reading faces: {split}", part, most)
 
         chosen = samples("validation", VALIDATION_PICTURES) or samples("train", VALIDATION_PICTURES)
-        self._measure({name: samples(split, request.most) for name, split in _SPLIT_OF.items()}, chosen)
+        ways = self._ways(chosen)
+        self._measure({name: samples(split, request.most) for name, split in _SPLIT_OF.items()}, ways)
         if self.folds:
             self._six_fold(self._collected("Reading faces: all", faces, 2 * request.most))
 
@@ -155,10 +156,9 @@ class _Run:
                 step()
         return found
 
-    def _measure(self, sets: dict[str, list[Sample]], chosen: Sequence[Sample]) -> list[Way]:
-        """The tables of stills or of clips' crops.  chosen: for the peers' numbers."""
-        ways = self._ways(chosen)
-        plain = sets[PLAIN]
+    def _measure(self, sets: dict[str, list[Sample]], ways: Sequence[Way]) -> None:
+        """The tables of stills or of clips' crops, and the sheet."""
+        plain = sets.get(PLAIN)
         if not plain:
             raise BadInput(f"{self.request.data} has nobody in the split test: make a set with more people")
         tables: Tables = self.report["tables"]
@@ -173,7 +173,6 @@ class _Run:
             blocks = [(PLAIN.capitalize(), [plain[i] for i in at]), (ALTERED.capitalize(), [altered[i] for i in at])]
             shown = [way for way in ways if not isinstance(way, Attached) and "Navier" not in way.name]
             write_sheet(self.request.pictures, draw_sheet(blocks, shown))
-        return ways
 
     def _scored(self, name: str, samples: Sequence[Sample], ways: Sequence[Way]) -> dict[str, Row]:
         with _progress(self.console, f"Measuring: {name}", len(samples)) as step:
@@ -206,18 +205,17 @@ class _Run:
         folds = {pid: fold for fold in range(FOLDS) for pid in recordings.people_of(f"fold_{fold}")}
         peers = self._clips(recordings, people["validation"] or people["train"], [Attached()], 4, folds, "validation")
         ways = self._ways([peers.found.crops[i] for i in spread(len(peers.found.crops), VALIDATION_PICTURES)])
+        # Navier-Stokes takes seconds for a frame, and Telea is the stronger of the two
+        quick = [way for way in ways if not (isinstance(way, Inpainted) and way.how.method == "navier-stokes")]
         sets = {}
-        for name, split in _SPLIT_OF.items():
-            most = self.request.clips if name == PLAIN else max(1, self.request.clips // 3)
-            if not people[split]:
-                continue
-            # Navier-Stokes takes seconds for a frame, and Telea is the stronger of the two
-            quick = [way for way in ways if not (isinstance(way, Inpainted) and way.how.method == "navier-stokes")]
-            meter = self._clips(recordings, people[split], quick, most, folds, split)
-            sets[name] = meter.found.crops
-            if name == PLAIN:
-                self._native(meter)
-        self._measure(sets or {PLAIN: []}, peers.found.crops)
+        for name, split, used in ((PLAIN, "test", quick), (SEEN, "train", [Attached()])):
+            if people[split]:
+                most = self.request.clips if name == PLAIN else max(1, self.request.clips // 3)
+                meter = self._clips(recordings, people[split], used, most, folds, split)
+                sets[name] = meter.found.crops
+                if name == PLAIN:
+                    self._native(meter)
+        self._measure(sets, ways)
         if self.folds:
             self._six_fold([sample for samples in sets.values() for sample in samples])
 

@@ -17,14 +17,14 @@ SIDE = 32
 FACE = ArraySpec("face", "height, width, colour", "uint8", (0, 255), "grey level", "BGR", (SIDE, SIDE, 3))
 EDIT = ArraySpec("edit", "height, width", "uint8", (0, 255), "1/255", None, (SIDE, SIDE))
 OURS = Manifest(
-    system="restore",
+    system="mc_cyclegan",
     network="attentive_generator",
     sizes={"ngf": 4, "blocks": 0, "in_channels": 3, "out_channels": 3},
     inputs=(FACE,),
     outputs=(FACE, EDIT, replace(FACE, name="colour")),
     training=Training("nothing", 0, True, "CC0", 0),
 )
-FAITHFUL = replace(OURS, system="mc_cyclegan", network="resnet_generator", outputs=(FACE,))
+FAITHFUL = replace(OURS, network="resnet_generator", outputs=(FACE,))
 
 
 def write(path, manifest):
@@ -110,7 +110,7 @@ def test_tables_report_and_pictures(evaluate, there):
     assert trained["ours"]["gmsd"]["pictures"] == 12
     assert set(report["six_fold"]) == {"False", "True"}
     assert report["six_fold"]["False"]["gmsd"]["pictures"] == 6
-    assert report["bundles"]["ours"]["system"] == "restore"
+    assert report["bundles"]["ours"]["edit_mask"] is True
     assert report["bundles"]["ours"]["backend"] == "torch"
     assert {one["bundle"] for one in report["reach"]} == {"ours", "faithful"}
     assert any("2 of the 6 folds" in note for note in report["notes"])

@@ -15,9 +15,9 @@ def report(flicker=1.2, altered=29.0, **changed):
     values = {name: value for name, value in {**GOOD, **changed}.items() if not math.isnan(value)}
     return {
         "bundles": {
-            "mine": {"system": "restore"},
-            "faithful": {"system": "mc_cyclegan"},
-            "fold_0": {"system": "restore"},
+            "mine": {"edit_mask": True},
+            "faithful": {"edit_mask": False},
+            "fold_0": {"edit_mask": True},
         },
         "flicker": {"mine": {"flicker": flicker}},
         "tables": {
