@@ -73,9 +73,11 @@ def train(recipe: Recipe, run: Run, ranks: Ranks, console: Console) -> Outcome:
     number any more; the last checkpoint before that is kept.
     """
     loop = _Loop(recipe, run, ranks, console)
-    with loop.display, StopSignal(alone=ranks.size == 1) as stop:
-        ending = loop.work(stop)
-    loop.close()
+    try:
+        with loop.display, StopSignal(alone=ranks.size == 1) as stop:
+            ending = loop.work(stop)
+    finally:
+        loop.close()
     if ending != "stopped" and ranks.first:
         recipe.finish()
     ranks.wait()
@@ -93,7 +95,7 @@ class _Loop:
         run.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.display = TrainDisplay(
             console if ranks.first else Console(quiet=True),
-            recipe.name,
+            recipe.name + (f", at most {run.minutes:g} min" if run.minutes else ""),
             recipe.epochs,
             recipe.steps_per_epoch,
             self.steps,

@@ -1,14 +1,25 @@
 """What somebody who waits for a training sees: a bar on a terminal, a line now and then in a file."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 LINE_EVERY_S = 60.0  # where there is no terminal
+
+
+class _WithLosses(Progress):
+    """The bar, and the losses in a line of their own below it: together they are wider than a terminal."""
+
+    numbers = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        yield Text(self.numbers)
 
 
 class TrainDisplay:
@@ -23,7 +34,7 @@ class TrainDisplay:
             TextColumn("{task.fields[at]}"),
         )
         times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=False))
-        self._progress = Progress(
+        self._progress = _WithLosses(
             *columns, *times, console=console, disable=not console.is_terminal, speed_estimate_period=120
         )
         self._console, self._epochs, self._steps_per_epoch = console, epochs, steps_per_epoch
@@ -47,11 +58,12 @@ class TrainDisplay:
         """Show the newest losses and the speed."""
         epoch = min((steps - 1) // self._steps_per_epoch + 1, self._epochs)
         numbers = "  ".join(f"{name} {value:.3g}" for name, value in losses.items())
-        at = f"epoch {epoch}/{self._epochs}  {steps_per_s:.3g} steps/s  {numbers}"
+        at = f"epoch {epoch}/{self._epochs}  {steps_per_s:.3g} steps/s"
+        self._progress.numbers = numbers
         self._progress.update(self._bar, at=at)
         if not self._console.is_terminal and time.monotonic() - self._said >= LINE_EVERY_S:
             self._said = time.monotonic()
-            self.say(f"step {steps}  {at}")
+            self.say(f"step {steps}  {at}  {numbers}")
 
     def say(self, sentence: str) -> None:
         """Print a line above the bar."""

@@ -27,7 +27,7 @@ class TrainLog:
             self.why_not = ABSENT
             return
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._writer = SummaryWriter(str(folder), purge_step=steps or None)
+        self._writer = SummaryWriter(str(folder), purge_step=steps + 1 if steps else None)
 
     def numbers(self, values: Mapping[str, float], steps: int) -> None:
         """Write scalars.  values: by name, for example "loss/cycle"."""

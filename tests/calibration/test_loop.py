@@ -167,6 +167,26 @@ def test_the_log_holds_mean_losses_and_pictures(tmp_path):
     assert [e.step for e in read.Images("noise")] == [20]
 
 
+def test_what_an_interrupted_run_logged_after_its_checkpoint_is_not_shown_twice(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    def lost_power(number):
+        if number == 9:
+            raise OSError("power cut")
+        return float(number + 1)
+
+    with pytest.raises(OSError, match="power cut"):
+        run(Toy(at_step=lost_power), tmp_path, checkpoint_steps=4, log_steps=1)
+    run(Toy(at_step=lambda number: 100.0 + number), tmp_path, resume=True, log_steps=1)
+    read = EventAccumulator(str(tmp_path / "log"))
+    read.Reload()
+    assert [(e.step, e.value) for e in read.Scalars("loss/loss")] == [
+        *((step, float(step)) for step in range(1, 9)),
+        *((step, 99.0 + step) for step in range(9, 21)),
+    ]
+
+
 def test_slow_steps_are_shown_by_the_clock(tmp_path, monkeypatch):
     shown, now = [], [0.0]
     monkeypatch.setattr(loop.time, "monotonic", lambda: now[0])
