@@ -51,6 +51,7 @@ def diagnose() -> list[Check]:
         ("system libraries", system_libraries),
         ("MediaPipe", mediapipe_version),
         ("OpenCV", opencv_owners),
+        ("OpenVINO", openvino_version),
         ("processor", processor),
         ("memory", memory),
         ("shared memory", shared_memory),
@@ -110,6 +111,14 @@ def mediapipe_version(installed: str | None = None) -> Check:
     if version < _FIRST_QUIET:
         return Check("MediaPipe", "warn", f"{text} is older than what is tested", "pip install mediapipe==0.10.33")
     return Check("MediaPipe", "ok", text)
+
+
+def openvino_version(installed: str | None = None) -> Check:
+    """What runs the network that removes electrodes, where there is no graphics card. installed: '' for not at all."""
+    text = installed if installed is not None else _version("openvino")
+    if not text:
+        return Check("OpenVINO", "warn", "not installed: electrodes are not removed", "pip install openvino")
+    return Check("OpenVINO", "ok", text)
 
 
 def opencv_owners() -> Check:

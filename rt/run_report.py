@@ -17,7 +17,7 @@ from rt.board import Percentiles
 from rt.recording.disk import write_atomically
 from rt.session import Outcome
 
-_VERSIONS = ("myomirror", "numpy", "numba", "opencv-contrib-python", "mediapipe", "pylsl", "pyzmq", "av")
+_VERSIONS = ("myomirror", "numpy", "numba", "opencv-contrib-python", "mediapipe", "openvino", "pylsl", "pyzmq", "av")
 
 
 def build_report(outcome: Outcome, end: str) -> dict[str, Any]:

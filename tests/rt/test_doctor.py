@@ -99,6 +99,12 @@ def test_mediapipe_that_calls_home_is_refused(version, status):
     assert doctor.mediapipe_version(version).status == status
 
 
+def test_without_openvino_sessions_run_but_electrodes_stay():
+    missing = doctor.openvino_version("")
+    assert (missing.status, missing.advice) == ("warn", "pip install openvino")
+    assert doctor.openvino_version("2026.4.1").status == "ok"
+
+
 @pytest.mark.parametrize(
     ("owners", "status"),
     [([], "fail"), (["opencv-contrib-python"], "ok"), (["opencv-python", "opencv-contrib-python"], "warn")],
