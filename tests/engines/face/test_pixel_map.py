@@ -103,3 +103,20 @@ def test_a_bundle_of_another_system_is_refused(tmp_path):
     write_bundle(tmp_path, manifest("eifer"), {"gain": random_map().gain})
     with pytest.raises(BundleError, match="eifer"):
         load_pixel_map(tmp_path)
+
+
+def test_each_side_has_its_own_amount_and_the_seam_is_smooth():
+    pixel_map = random_map(64, spread=0.2)
+    face = np.random.default_rng(3).integers(60, 190, (64, 64, 3)).astype(np.uint8)
+    whole = apply_pixel_map(face, pixel_map, 1.0, np.empty_like(face))
+    left = apply_pixel_map(face, pixel_map.on_sides(1.0, 0.0), 1.0, np.empty_like(face))
+    np.testing.assert_array_equal(left[:, :20], face[:, :20])  # the person's right is the picture's left
+    np.testing.assert_allclose(left[:, 44:].astype(int), whole[:, 44:].astype(int), atol=1)
+    share = pixel_map.on_sides(1.0, 0.0).bias[0, :, 0] / pixel_map.bias[0, :, 0]
+    assert np.all(np.diff(share) >= -1e-6)
+    assert np.diff(share).max() < 0.2
+    both = apply_pixel_map(face, pixel_map.on_sides(0.5, 0.5), 1.0, np.empty_like(face))
+    half = apply_pixel_map(face, pixel_map, 0.5, np.empty_like(face))
+    np.testing.assert_allclose(both.astype(int), half.astype(int), atol=1)
+    with pytest.raises(BadInput, match="amounts"):
+        pixel_map.on_sides(1.2, 0.0)
