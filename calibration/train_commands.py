@@ -99,6 +99,7 @@ def _train_one(kind: Kind, order: Order, changes: dict[str, Any], force: bool) -
     settings = settings_for(kind, order.start_from, changes)
     order = order_for(order, force)
     console = _console()
+    _say_what_begins_anew(console, order)
     if force:
         clear(order)
     _say(console, order, kind.learn(order, settings, console))
@@ -120,6 +121,20 @@ def _train_row(kind: Kind, ablation: str, order: Order, changes: dict[str, Any],
         item.finish()
     table = write_table(order.out, row)
     console.print(str(table), highlight=False, soft_wrap=True)
+
+
+def _say_what_begins_anew(console: Any, order: Order) -> None:
+    """A bundle holds what runs; what only trains, such as critics, lies in the training beside it."""
+    from calibration.checkpoint import NAME
+    from calibration.train_order import work_folder
+    from engines.shipped import bundle_folder
+
+    if order.start_from is None or order.run.resume:
+        return
+    there = work_folder(bundle_folder(order.start_from)) / NAME
+    if not there.is_file():
+        text = f"There is no {there}: networks that the bundle does not hold, such as critics, begin anew."
+        console.print(text, highlight=False, soft_wrap=True)
 
 
 def _say(console: Any, order: Order, outcome: Outcome) -> None:

@@ -2,6 +2,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from calibration import descent as descent_file  # noqa: E402
 from calibration.descent import Descent, frozen, precision  # noqa: E402
 from calibration.distributed import Ranks  # noqa: E402
 from rt.errors import BadSettings  # noqa: E402
@@ -60,3 +61,19 @@ def test_a_descent_comes_back():
     other = Descent(torch.optim.Adam(network.parameters()), HERE)
     other.load_state_dict(descent.state_dict())
     assert other.optimiser.state_dict()["state"][0]["step"] == 1
+
+
+def test_a_step_that_overflows_in_fp16_is_left_out_and_the_scale_falls(monkeypatch):
+    monkeypatch.setattr(descent_file, "_dtype", lambda device, name: torch.bfloat16)  # the scaler's own part
+    network = torch.nn.Linear(1, 1)
+    descent = Descent(torch.optim.SGD(network.parameters(), 0.1), HERE, "fp16")
+    scale, before = descent.state_dict()["scaler"]["scale"], network.weight.item()
+    descent.step(network(torch.ones(1, 1)).sum() * float("inf"))
+    assert network.weight.item() == before
+    fallen = descent.state_dict()
+    assert fallen["scaler"]["scale"] == scale / 2
+    descent.step(network(torch.ones(1, 1)).sum())
+    assert network.weight.item() == pytest.approx(before - 0.1)
+    other = Descent(torch.optim.SGD(network.parameters(), 0.1), HERE, "fp16")
+    other.load_state_dict(fallen)
+    assert other.state_dict()["scaler"]["scale"] == scale / 2

@@ -126,9 +126,17 @@ def test_fine_tuning_to_one_person(main, tmp_path, no_onnx):
     )
     assert (code, err) == (0, "")
     assert "own: 2 steps" in out
+    assert "begin anew" not in out
     manifest = read_bundle(tmp_path / "own").manifest
     assert "from the bundle general on" in manifest.training.data
     assert "1 person it was trained on" in manifest.metrics["psnr_covered"].on
+    (tmp_path / "general.training" / "checkpoint.safetensors").unlink()
+    code, out, _ = main(
+        *("mc_cyclegan", "--data", "FACES", "--out", "other", "--start-from", "general", "--set", "ndf=4"),
+        *("--epochs", 1),
+    )
+    assert code == 0
+    assert "networks that the bundle does not hold, such as critics, begin anew" in out
 
 
 def test_an_ablation_is_a_row_of_bundles_and_a_table(main, tmp_path, no_onnx):
