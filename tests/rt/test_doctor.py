@@ -21,8 +21,8 @@ def here():
 
 def test_it_answers_every_question_on_this_machine(here):
     names = [check.name for check in here]
-    assert len(names) == len(set(names)) == 14 + len(assets.ASSETS)
-    assert {"Python", "shared memory", "LSL", "cameras", "face_landmarker.task"} <= set(names)
+    assert len(names) == len(set(names)) == 15 + len(assets.ASSETS)
+    assert {"Python", "OpenVINO", "shared memory", "LSL", "cameras", "face_landmarker.task"} <= set(names)
     for check in here:
         assert check.status in ("ok", "warn", "fail")
         assert check.found
