@@ -118,7 +118,7 @@ def test_a_network_that_fails_or_is_late_never_shows_the_cameras_own(session, be
     report = running.report
     assert report["frames"]["closed"]
     assert report["engines"]["restore"] == {"backend": "openvino", "bundle": "painted", "precision": report_precision()}
-    assert report["frames"]["dropped"]["stale"] > 0
+    assert {"stale", "torn"} & set(report["frames"]["dropped"])  # too old; or its place in the ring was needed again
     assert any("the network has burst" in text for text in report["alarms"])
 
 
