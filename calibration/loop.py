@@ -92,7 +92,7 @@ class _Loop:
         self.total = recipe.epochs * recipe.steps_per_epoch
         self.path = run.folder / NAME
         self.steps, other_threads = _restored(recipe, self.path) if run.resume else (0, None)
-        run.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_folder(run.folder)
         self.display = TrainDisplay(
             console if ranks.first else Console(quiet=True),
             recipe.name + (f", at most {run.minutes:g} min" if run.minutes else ""),
@@ -175,6 +175,13 @@ class _Loop:
             states = {name: kept.state_dict() for name, kept in self.recipe.kept.items()}
             about = (self.recipe.name, self.recipe.identity, self.steps, torch.get_num_threads())
             write_checkpoint(self.path, Checkpoint(*about, states))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise BadSettings(f"{folder} cannot be made ({error.strerror}): choose another --out") from error
 
 
 def _restored(recipe: Recipe, path: Path) -> tuple[int, str | None]:

@@ -61,6 +61,9 @@ def train_recipe(
     Ctrl-C keeps a checkpoint. Losses and pictures: tensorboard --logdir OUT.training/log. Several GPUs:
     torchrun --nproc-per-node N --no-python myomirror train ...
     """
+    from engines.backends.library import import_library
+
+    import_library("torch")  # a sentence where it is missing: everything below needs it
     from calibration.loop import Run
     from calibration.setting_words import words
     from calibration.train_order import Order

@@ -140,6 +140,12 @@ def test_another_seed_is_another_run(uninterrupted, tmp_path):
     assert not equal(other, uninterrupted)
 
 
+def test_nowhere_to_write(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(BadSettings, match="choose another --out"):
+        run(Toy(), tmp_path / "file" / "work")
+
+
 def test_files_are_private(tmp_path):
     run(Toy(), tmp_path / "work")
     assert stat.S_IMODE((tmp_path / "work").stat().st_mode) == 0o700

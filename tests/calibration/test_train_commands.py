@@ -69,6 +69,14 @@ def test_what_cannot_work_is_one_sentence_and_leaves_nothing(main, tmp_path, nam
     assert not list(tmp_path.iterdir())
 
 
+def test_without_pytorch(main, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    code, out, err = main("mc_cyclegan", "--data", "FACES", "--out", "b")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "torch" in err
+    assert "pip install" in err
+
+
 def test_no_data(main):
     code, _, err = main("mc_cyclegan", "--data", ".", "--out", "b")
     assert (code, err.count("\n")) == (2, 1)
