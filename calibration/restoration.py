@@ -181,8 +181,9 @@ def measure(found: Picture, sample: Sample, reader: ExpressionReader | None) -> 
     """All measures of one picture, by name.
 
     found: (size, size, 3), the sample without electrodes.  ssim_*, psnr_* (dB): in the face and its three kinds of
-    skin.  gmsd, mdsi: whole picture.  expression: mean absolute error of the blendshapes against the clean picture's,
-    expression_truth against what was rendered; face_found: 1 or 0.
+    skin.  psnr_kept (dB): untouched skin against the picture with electrodes, whose own pixels should stay; compression
+    counts against psnr_untouched, but not here.  gmsd, mdsi: whole picture.  expression: mean absolute error of the
+    blendshapes against the clean picture's, expression_truth against what was rendered; face_found: 1 or 0.
     """
     regions, clean = sample.regions, sample.clean
     similar = ssim_map(found, clean)
@@ -190,10 +191,16 @@ def measure(found: Picture, sample: Sample, reader: ExpressionReader | None) -> 
     for name, region in regions._asdict().items():
         enough = int(region.sum()) >= FEWEST_PX
         values[f"ssim_{name}"] = float(similar[region].mean()) if enough else math.nan
-        values[f"psnr_{name}"] = min(psnr_db(found, clean, region), BEST_DB) if enough else math.nan
+        values[f"psnr_{name}"] = _psnr_db(found, clean, region) if enough else math.nan
+        if name == "untouched":
+            values["psnr_kept"] = _psnr_db(found, sample.covered, region) if enough else math.nan
     if reader is not None:
         values |= _expression(reader.read(found), sample)
     return values
+
+
+def _psnr_db(found: Picture, other: Picture, region: npt.NDArray[np.bool_]) -> float:
+    return min(psnr_db(found, other, region), BEST_DB)
 
 
 def measure_clean(sample: Sample, reader: ExpressionReader | None) -> dict[str, float]:

@@ -205,6 +205,10 @@ class _Run:
         folds = {pid: fold for fold in range(FOLDS) for pid in recordings.people_of(f"fold_{fold}")}
         peers = self._clips(recordings, people["validation"] or people["train"], [Attached()], 4, folds, "validation")
         ways = self._ways([peers.found.crops[i] for i in spread(len(peers.found.crops), VALIDATION_PICTURES)])
+        self.notes.append(
+            "with electrodes and without are two compressed films: what their compression alone costs shows in the row "
+            "attached, untouched skin"
+        )
         # Navier-Stokes takes seconds for a frame, and Telea is the stronger of the two
         quick = [way for way in ways if not (isinstance(way, Inpainted) and way.how.method == "navier-stokes")]
         sets = {}

@@ -25,7 +25,7 @@ def reach(report: Mapping[str, Any]) -> list[dict[str, Any]]:
         if name not in plain:
             continue
         row = plain[name]
-        found += list(_stills(name, row, plain))
+        found += list(_pictures(name, row, plain, report["data"]["kind"] == "clips"))
         for other, its in report["bundles"].items():
             # A bundle without an edit mask is the paper's model: what edits has to be better
             if about["edit_mask"] and not its["edit_mask"] and other in plain:
@@ -40,10 +40,12 @@ def reach(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _stills(name: str, row: Row, plain: Mapping[str, Row]) -> Iterator[dict[str, Any]]:
+def _pictures(name: str, row: Row, plain: Mapping[str, Row], films: bool) -> Iterator[dict[str, Any]]:
     above = _mean(row, "psnr_covered") - _mean(plain[TELEA], "psnr_covered")
     yield _aim(name, "covered skin above Telea with the true mask, dB", above, ">= 4", above >= 4)
-    untouched, similar = _mean(row, "psnr_untouched"), _mean(row, "ssim_face")
+    # Against the camera's own pixels where picture and truth are two films: their compression alone costs 41 dB
+    against = "psnr_kept" if films else "psnr_untouched"
+    untouched, similar = _mean(row, against), _mean(row, "ssim_face")
     yield _aim(name, "untouched skin, dB", untouched, ">= 45", untouched >= 45)
     yield _aim(name, "SSIM in the face", similar, ">= 0.95", similar >= 0.95)
     if "expression" in plain[ATTACHED]:

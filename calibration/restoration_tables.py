@@ -27,18 +27,22 @@ COLUMNS: dict[str, tuple[str, int]] = {
     "expression": ("expression ↓", 3),
     "expression_truth": ("against truth ↓", 3),
     "face_found": ("faces found ↑", 2),
+    "psnr_kept": ("kept dB ↑", 1),
     **{f"{kind}_{region}": (f"{region} {word} ↑", digits)
        for region in ("covered", "shaded", "untouched")
        for kind, word, digits in (("ssim", "SSIM", 3), ("psnr", "dB", 1))},
 }  # fmt: skip
 WHOLE = ("ssim_face", "psnr_face", "gmsd", "mdsi", "frechet", "expression", "expression_truth", "face_found")
-SKIN = tuple(f"{kind}_{region}" for region in ("covered", "shaded", "untouched") for kind in ("ssim", "psnr"))
+SKIN = (
+    *(f"{kind}_{region}" for region in ("covered", "shaded", "untouched") for kind in ("ssim", "psnr")),
+    "psnr_kept",
+)
 SHORT = ("ssim_face", "psnr_covered", "psnr_untouched", "mdsi", "frechet", "expression")
 
 CAPTION = (
     "Mean over pictures ± standard deviation over people. SSIM and PSNR in the face, GMSD and MDSI over the whole "
     "picture, Frechet distance on own features (no FID), expression: mean absolute error of 51 blendshapes against "
-    "the clean picture's (0 to 1)."
+    "the clean picture's (0 to 1), where a face is found. Kept: untouched skin against the picture with electrodes."
 )
 
 

@@ -50,7 +50,7 @@ def test_the_truth_itself_cannot_be_beaten():
     found = measure(one.clean, one, None)
     regions = ("face", "covered", "shaded", "untouched")
     assert found.pop("gmsd") == found.pop("mdsi") == 0
-    assert {found.pop(f"psnr_{name}") for name in regions} == {BEST_DB}
+    assert {found.pop(f"psnr_{name}") for name in (*regions, "kept")} == {BEST_DB}
     assert [found.pop(f"ssim_{name}") for name in regions] == pytest.approx([1] * 4)
     assert found == {}
 
@@ -63,6 +63,14 @@ def test_each_region_sees_its_own_error():
     wrong = (one.covered.astype(float) - one.clean)[18:28, 14:24]
     assert found["psnr_covered"] == pytest.approx(10 * math.log10(255**2 / (wrong**2).mean()))
     assert found["psnr_covered"] < found["psnr_face"] < found["psnr_shaded"]
+
+
+def test_what_is_kept_is_held_against_the_picture_with_electrodes():
+    one = sample()
+    noisy = one._replace(covered=np.clip(one.covered.astype(int) - 1, 0, 255).astype(np.uint8))
+    found = measure(noisy.covered, noisy, None)
+    assert found["psnr_kept"] == BEST_DB
+    assert found["psnr_untouched"] == pytest.approx(20 * math.log10(255))
 
 
 def test_a_region_that_is_not_there_is_no_number():

@@ -11,9 +11,10 @@ def row(**values):
 GOOD = {"psnr_covered": 30.0, "psnr_untouched": 50.0, "ssim_face": 0.97, "expression": 0.01}
 
 
-def report(flicker=1.2, altered=29.0, **changed):
+def report(flicker=1.2, altered=29.0, kind="stills", **changed):
     values = {name: value for name, value in {**GOOD, **changed}.items() if not math.isnan(value)}
     return {
+        "data": {"kind": kind},
         "bundles": {
             "mine": {"edit_mask": True},
             "faithful": {"edit_mask": False},
@@ -64,4 +65,10 @@ def test_the_faithful_model_is_not_held_against_itself_and_recordings_have_no_ai
     found = verdicts(reach(report()), "faithful")
     assert not any("above faithful" in what for what in found)
     assert "flicker, clean clip = 1" not in found
-    assert reach({"tables": {"recordings": {}}, "bundles": {}}) == []
+    assert reach({"tables": {"recordings": {}}, "bundles": {}, "data": {"kind": "stills"}}) == []
+
+
+def test_in_films_untouched_skin_is_held_against_the_camera():
+    found = verdicts(reach(report(kind="clips", psnr_untouched=41.0, psnr_kept=51.0)))
+    assert found["untouched skin, dB"] == (51.0, True)
+    assert verdicts(reach(report(psnr_untouched=41.0, psnr_kept=51.0)))["untouched skin, dB"] == (41.0, False)
