@@ -83,10 +83,16 @@ class Edited(NamedTuple):
 
 
 class AttentiveGenerator(_Body):
-    """The same body with an edit mask: where the mask is 0, the input comes through untouched.
+    """Ours: the same layers, an edit mask, colours that follow the picture's, and shortcuts for what is sharp.
 
-    As in GANimation (Pumarola et al. 2018), but with the mask's sign of Cascade EF-GAN's Eq. 1: 1 edits.  The first
-    out_channels input channels are the picture that is edited.
+    Where the mask is 0, the input comes through untouched: as in GANimation (Pumarola et al. 2018), but with the mask's
+    sign of Cascade EF-GAN's Eq. 1: 1 edits.  The first out_channels input channels are the picture that is edited.
+
+    Instance normalisation takes a picture's level and contrast away, and what is filled in would have everybody's mean
+    colour.  So both are taken off each channel before the first layer and given back after the last: another white
+    balance, exposure or contrast of the input is exactly that of the output, without having been learned.
+    The stem is added to the last features and the halved picture to those before, as a U-Net does (Ronneberger et al.
+    2015): an edit ends at a pixel, not at a quarter of the resolution.
     """
 
     output_ranges: ClassVar[dict[str, tuple[float, float]]] = {
@@ -94,6 +100,7 @@ class AttentiveGenerator(_Body):
         "edit": (0.0, 1.0),
         "colour": (-1.0, 1.0),
     }
+    least_contrast = 0.02  # standard deviation below which a channel counts as empty; 2.5 grey levels
 
     def __init__(self, sizes: GeneratorSizes | None = None) -> None:
         """Raises BadInput when there are fewer input than output channels."""
@@ -105,11 +112,21 @@ class AttentiveGenerator(_Body):
             )
         super().__init__(sizes, sizes.out_channels + 1)
 
+    def features(self, x: Tensor) -> Tensor:
+        """As the body's, with shortcuts."""
+        whole = self.stem(x)  # (N, ngf, H, W)
+        half = self.down[0](whole)  # (N, 2 ngf, H/2, W/2)
+        y = self.up[0](self.blocks(self.down[1](half))) + half
+        found: Tensor = self.head(self.up[1](y) + whole)
+        return found
+
     def forward(self, x: Tensor) -> Edited:
         """x: (N, in_channels, H, W) in [-1, 1]; H and W divide by 4."""
         channels = self.sizes.out_channels
-        y = self.features(x)
-        colour = torch.tanh(y[:, :channels])
+        variance, level = torch.var_mean(x.float(), (2, 3), correction=0, keepdim=True)  # (N, in_channels, 1, 1)
+        contrast = torch.sqrt(variance + self.least_contrast**2)
+        y = self.features(((x - level) / contrast).to(x.dtype))
+        colour = (y[:, :channels] * contrast[:, :channels] + level[:, :channels]).clamp(-1, 1).to(x.dtype)
         edit = torch.sigmoid(y[:, channels:])
         picture = x[:, :channels]
         return Edited(picture + edit * (colour - picture), edit, colour)
