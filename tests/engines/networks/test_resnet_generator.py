@@ -75,6 +75,28 @@ def test_the_edit_mask_mixes_colour_and_input():
     torch.testing.assert_close(found.face, found.edit * found.colour + (1 - found.edit) * x[:, :3])
 
 
+def test_another_camera_of_the_input_is_that_of_what_is_filled_in():
+    """Gain and offset of each colour, as another white balance and exposure; the edit stays where it was."""
+    network = AttentiveGenerator(GeneratorSizes(ngf=8, blocks=1))
+    initialise(network, 3)
+    x = torch.rand(1, 3, 16, 20) * 1.2 - 0.6
+    gain, offset = torch.tensor([1.1, 0.8, 0.6]).view(1, 3, 1, 1), torch.tensor([0.05, 0.0, -0.1]).view(1, 3, 1, 1)
+    one, other = network(x), network(x * gain + offset)
+    assert one.colour.abs().max() < 0.8  # nothing is cut off
+    torch.testing.assert_close(other.colour, one.colour * gain + offset, atol=5e-3, rtol=0)
+    torch.testing.assert_close(other.edit, one.edit, atol=5e-3, rtol=0)
+    assert one.colour.std() > 0.02
+
+
+@pytest.mark.parametrize("level", [-1.0, 0.3, 1.0])
+def test_an_empty_picture_stays_a_picture(level):
+    network = AttentiveGenerator(GeneratorSizes(ngf=4, blocks=1))
+    initialise(network, 3)
+    found = network(torch.full((1, 3, 8, 8), level))
+    assert all(torch.isfinite(part).all() for part in found)
+    assert found.face.abs().max() <= 1
+
+
 def test_gradients_reach_every_weight():
     network = AttentiveGenerator(GeneratorSizes(ngf=4, blocks=2))
     initialise(network, 0)
