@@ -20,8 +20,11 @@ import numpy.typing as npt
 from engines.face.crop import crop_from_pose
 from engines.face.demo_clip import ELECTRODES, DemoClip
 from engines.face.paste import Paste, edge_mask
+from engines.face.pixel_curves import PixelCurves, apply_pixel_curves
 from engines.face.pixel_map import PixelMap, apply_pixel_map
+from engines.face.pixel_mesh import MeshPainter, load_pixel_mesh
 from engines.face.sensor_noise import SensorNoise
+from engines.shipped import bundle_folder
 from rt.sources.looped_clip import LoopedClip
 
 SIZE = 128
@@ -87,6 +90,45 @@ def measure_map(rng: np.random.Generator) -> list[Row]:
     return [row(what, ours, peer, peer_us) for peer, peer_us in peers.items()]
 
 
+def measure_curves(rng: np.random.Generator) -> list[Row]:
+    """Pixel-KR as cubics: 1 byte of face and four 16-bit coefficients read, 1 byte written, 10 bytes in all."""
+    shape = (SIZE, SIZE, 3)
+    face = rng.integers(0, 256, shape).astype(np.uint8)
+    cubic = rng.normal(0, 10, (4, *shape)).astype(np.float32)
+    cubic[:2] += 128
+    table = rng.integers(0, 256, (*shape, 256)).astype(np.uint8)
+    curves, tabled = PixelCurves(cubic, "smile"), PixelCurves(cubic, "smile", table)
+    out, rows, columns = np.empty_like(face), np.arange(face.size), face.ravel()
+    copies = np.zeros(5 * face.size, np.uint8), np.zeros(5 * face.size, np.uint8)
+    pixel_map = PixelMap(1 + cubic[3] / 100, cubic[2], "smile", 0.4, "[0,255]")
+
+    def numpy_table() -> Picture:
+        return table.reshape(-1, 256)[rows, columns]
+
+    what = f"Pixel-KR curves {SIZE}x{SIZE}x3"
+    ours = median_us(lambda: apply_pixel_curves(face, curves, 0.8, out), 3000)
+    peers = {
+        "Pixel-RR map": median_us(lambda: apply_pixel_map(face, pixel_map, 0.8, out), 3000),
+        "our table of 256 per pixel and channel": median_us(lambda: apply_pixel_curves(face, tabled, 0.8, out), 300),
+        "NumPy, the table": median_us(numpy_table, 300),
+        "memory copy of the same bytes (245 760 read, 245 760 written)": median_us(lambda: np.copyto(*copies), 3000),
+    }
+    return [row(what, ours, peer, peer_us) for peer, peer_us in peers.items()]
+
+
+def measure_mesh(rng: np.random.Generator) -> list[Row]:
+    """Dense alignment on one face, through its public door: landmarks to picture."""
+    pixel_mesh = load_pixel_mesh(bundle_folder("pixel-happy"))
+    face, out = rng.integers(0, 256, (2, SIZE, SIZE, 3)).astype(np.uint8)
+    landmarks_px = pixel_mesh.rest.reshape(-1, 2) * SIZE - 0.5
+    painter = MeshPainter(pixel_mesh, SIZE)
+    ours = median_us(lambda: painter.paint(face, landmarks_px, 0.8, 0.8, out), 300)
+    one_side = median_us(lambda: painter.paint(face, landmarks_px, 0.8, 0.0, out), 300)
+    budget = "2 ms of one core", 2000.0
+    what = f"dense alignment {SIZE}x{SIZE}x3"
+    return [row(what, ours, *budget), row(f"{what}, one side", one_side, *budget)]
+
+
 def measure_paste(rng: np.random.Generator) -> list[Row]:
     """Paste a 128 px crop back over a 300 x 300 px face in a 640 x 480 frame."""
     frame = rng.integers(0, 256, (480, 640, 3)).astype(np.uint8)
@@ -128,7 +170,7 @@ def measure() -> list[Row]:
     cv2.setNumThreads(1)
     try:
         rng = np.random.default_rng(0)
-        return measure_map(rng) + measure_paste(rng) + measure_person()
+        return measure_map(rng) + measure_curves(rng) + measure_mesh(rng) + measure_paste(rng) + measure_person()
     finally:
         cv2.setNumThreads(threads)
 

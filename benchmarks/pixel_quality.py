@@ -125,7 +125,7 @@ def generator_parameters(inputs: int, outputs: int, width: int = 64, blocks: int
 
 
 def fit_times(raw: FacePairs, large: FacePairs | None) -> list[Row]:
-    """Seconds of one fit of all pairs, kernels compiled; the best of three, or of one at 512 px."""
+    """Seconds of one core for one fit of all pairs, kernels compiled; the best of three, or one fit at 512 px."""
     rows: list[Row] = []
     for pairs, repeats in ((raw, 3), (large, 1)):
         if pairs is None:
@@ -135,9 +135,9 @@ def fit_times(raw: FacePairs, large: FacePairs | None) -> list[Row]:
         for name, work in (("Pixel-RR", fit), ("Pixel-KR", fit_curves)):
             times = []
             for _ in range(repeats):
-                begin = time.perf_counter()
+                begin = time.process_time()
                 work(pairs.neutral, pairs.target)
-                times.append(time.perf_counter() - begin)
+                times.append(time.process_time() - begin)
             rows.append({"fit": name, "pairs": len(pairs.people), "size_px": pairs.size, "seconds": min(times)})
     return rows
 

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -108,21 +109,21 @@ def test_the_expression_grows_with_the_amount_without_jumps(painter, face, landm
     ]
     way = [np.abs(step - steps[0]).mean() for step in steps]
     assert np.all(np.diff(way) > 0)
-    jumps = [np.abs(b - a).mean() for a, b in zip(steps, steps[1:], strict=False)]
+    jumps = [np.abs(b - a).mean() for a, b in pairwise(steps)]
     assert max(jumps) < 0.15 * way[-1]
 
 
 def test_one_side_alone_leaves_the_other_as_it_is(happy, painter, face, landmarks_px):
     whole = painter.paint(face, landmarks_px, 1.0, 1.0, np.empty_like(face))
     left = painter.paint(face, landmarks_px, 1.0, 0.0, np.empty_like(face))
-    middle = int(round(landmarks_px[1, 0]))
+    middle = round(float(landmarks_px[1, 0]))
     width = int(0.28 * np.ptp(landmarks_px[list(OVAL), 0])) // 2 + 2
     np.testing.assert_array_equal(left[:, : middle - width], face[:, : middle - width])
     np.testing.assert_allclose(left[:, middle + width :].astype(int), whole[:, middle + width :].astype(int), atol=1)
     share = share_of_left(happy.frame, np.column_stack([np.linspace(0, 1, 200), np.full(200, 0.5)]))
     assert share[0] == 0
     assert share[-1] == 1
-    assert 0 <= np.diff(share).min()
+    assert np.diff(share).min() >= 0
     assert np.diff(share).max() < 0.05
 
 
@@ -178,7 +179,7 @@ def test_what_does_not_fit_is_refused(happy, painter, face, landmarks_px):
     ]:
         with pytest.raises(BadInput, match=word):
             painter.paint(*bad)
-    with pytest.raises(BadInput, match="16..2048"):
+    with pytest.raises(BadInput, match="must be 16"):
         MeshPainter(happy, 8)
     with pytest.raises(BadInput, match="half a crop"):
         replace(happy, way=happy.way + 1)
