@@ -1,4 +1,4 @@
-"""Toy people for the tests of the pixel recipes: shades on a real mesh's landmarks, moved and recoloured in a known way."""
+"""Toy people for the pixel recipes: shades on a real mesh's landmarks, moved and recoloured in a known way."""
 
 import numpy as np
 import pytest

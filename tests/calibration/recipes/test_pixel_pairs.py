@@ -68,7 +68,7 @@ def test_a_centred_crop_has_the_landmarks_box_in_its_middle(toy_pairs):
 @pytest.mark.skipif(find(CANONICAL_FACE) is None, reason="needs canonical_face_model.obj in MYOMIRROR_ASSETS")
 def test_the_head_s_movement_is_taken_out_and_the_expression_is_not(toy_pairs):
     canonical = CanonicalFace.load(find(CANONICAL_FACE))
-    truth, size = toy_pairs(8, 64), 64
+    truth = toy_pairs(8, 64)
     rng = np.random.default_rng(3)
     depth = np.concatenate([canonical.vertices[:, 2], np.full(10, canonical.vertices[467, 2])])
     moved_px, moved = truth.target_px.copy(), truth.target.copy()
