@@ -36,7 +36,7 @@ TOLERANCES = {
 
 
 def probes(inputs: Sequence[ArraySpec], count: int = PROBES, seed: int = SEED) -> list[dict[str, npt.NDArray[Any]]]:
-    """Made-up inputs, the same in every run: smooth like skin, with blocks like electrodes, and plain noise.
+    """Made-up inputs, the same in every run: like pictures with electrodes, like muscles at work, and plain noise.
 
     inputs: with their shapes stated.  Returns `count` complete sets of inputs that use each spec's whole range.
     """
@@ -78,12 +78,19 @@ def _distance(gaps: npt.NDArray[np.float64]) -> Distance:
 def _probe(spec: ArraySpec, numbers: np.random.Generator, i: int) -> npt.NDArray[Any]:
     shape = spec.shape or ()
     values = numbers.random(shape)  # 0..1
-    if len(shape) >= 2 and i % 2 == 0:  # every other one is a picture: a coarse grid, enlarged, with two blocks
+    if i % 2 == 0 and _is_vector(spec):  # every other one is a face at work: most values rest, a few are high
+        values = values**6
+    elif i % 2 == 0 and len(shape) >= 2:  # or a picture: a coarse grid, enlarged, with two blocks
         values = _picture(shape, numbers)
     low, high = spec.range
     scaled = low + values * (high - low)
     dtype = np.dtype(spec.dtype)
     return np.rint(scaled).astype(dtype) if dtype.kind in "iu" else scaled.astype(dtype)
+
+
+def _is_vector(spec: ArraySpec) -> bool:
+    """Muscles or parameters, with or without a history."""
+    return spec.layout.rpartition(",")[2].strip() in ("channel", "parameter")
 
 
 def _picture(shape: tuple[int, ...], numbers: np.random.Generator) -> npt.NDArray[np.float64]:

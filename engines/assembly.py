@@ -63,10 +63,40 @@ def _attentive_generator(manifest: Manifest) -> "nn.Module":
     return _picture_generator(manifest, AttentiveGenerator)
 
 
+def _emg_mlp(manifest: Manifest) -> "nn.Module":
+    from engines.emg.emg_bundle import KEYS, EmgBundle
+    from engines.networks.emg_mlp import EmgMlp, MlpSizes
+    from engines.networks.vector_network import VectorNetwork
+
+    _check_sizes(manifest, list(KEYS))
+    known, said = EmgBundle.of(manifest.sizes), manifest.sizes
+    if not isinstance(said["widths"], list | tuple):
+        raise BundleError(f"the manifest's widths must be a list of whole numbers, found {said['widths']!r}")
+    words = (said["end"], said["scaling"], said["uncertainty"])
+    try:
+        sizes = MlpSizes(known.inputs, known.outputs, tuple(said["widths"]), len(known.taps_ms), *words)
+    except BadInput as error:
+        raise BundleError(f"the manifest's sizes do not fit: {error}") from error
+    return VectorNetwork(EmgMlp(sizes), manifest.inputs, manifest.outputs)
+
+
+def _face_encoder(manifest: Manifest) -> "nn.Module":
+    from engines.networks.encoder_network import EncoderNetwork
+    from engines.networks.face_encoder import EncoderSizes, FaceEncoder
+
+    _check_sizes(manifest, [field.name for field in fields(EncoderSizes)])
+    try:
+        return EncoderNetwork(FaceEncoder(EncoderSizes(**manifest.sizes)), manifest.inputs, manifest.outputs)
+    except BadInput as error:
+        raise BundleError(f"the manifest's sizes do not fit: {error}") from error
+
+
 # What a manifest's `network` may say, and what each builds from the manifest's sizes, inputs and outputs
 _BUILDERS: dict[str, Callable[[Manifest], "nn.Module"]] = {
     "resnet_generator": _resnet_generator,
     "attentive_generator": _attentive_generator,
+    "face_encoder": _face_encoder,
+    "emg_mlp": _emg_mlp,
 }
 
 
