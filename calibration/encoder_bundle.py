@@ -1,0 +1,56 @@
+"""Bundles of face encoders: what goes in and comes out, written down once; and read again to go on from."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from calibration.face_bundle import face_spec
+from engines.bundle import Manifest, Metric, Training, read_bundle
+from engines.errors import BundleError
+from engines.networks.face_encoder import EncoderSizes, FaceEncoder
+from engines.shipped import bundle_folder
+from engines.spec import ArraySpec
+from engines.weights import unpack
+
+NETWORK = "face_encoder"
+SYSTEM = "eifer"
+_UNITS = {"expression": "1", "shape": "standard deviations", "pose": "rad", "camera": "1", "confidence": "1"}
+_RANGES = {"shape": (-4.0, 4.0), "pose": (-1.6, 1.6), "camera": (-20.0, 20.0), "confidence": (0.0, 1.0)}
+_EXPRESSION_RANGES = {"arkit52": (0.0, 1.0), "flame55": (-4.0, 4.0)}
+
+
+def output_specs(sizes: EncoderSizes) -> tuple[ArraySpec, ...]:
+    """Everything that an encoder of these sizes gives, (count,) float32 each."""
+    ranges = {**_RANGES, "expression": _EXPRESSION_RANGES[sizes.profile]}
+    return tuple(
+        ArraySpec(name, "parameter", "float32", ranges[name], _UNITS[name], None, (count,))
+        for name, count in sizes.outputs.items()
+    )
+
+
+def encoder_manifest(sizes: EncoderSizes, size: int, training: Training, metrics: Mapping[str, Metric]) -> Manifest:
+    """The manifest of a face encoder.  size: px of the crop."""
+    face = face_spec("face", size)
+    return Manifest(SYSTEM, NETWORK, asdict(sizes), (face,), output_specs(sizes), training, dict(metrics))
+
+
+def read_encoder(bundle: Path | str) -> tuple[FaceEncoder, Manifest]:
+    """A face encoder with its weights, to be trained further or learned from, and its manifest.
+
+    bundle: its folder, or the name of a shipped one.  Raises BundleError when it is damaged or no face encoder.
+    """
+    found = read_bundle(bundle_folder(bundle))
+    if found.manifest.network != NETWORK:
+        raise BundleError(f"{bundle} holds a {found.manifest.network}, not a face encoder: choose another bundle")
+    network = FaceEncoder(EncoderSizes(**found.manifest.sizes))
+    state = {name: torch.from_numpy(np.array(array)) for name, array in unpack(found.arrays).items()}
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise BundleError(
+            f"{bundle} has weights of another size than its manifest says: train or fetch it again"
+        ) from error
+    return network, found.manifest
