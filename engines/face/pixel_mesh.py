@@ -79,7 +79,8 @@ class PixelMesh:
     Places are shares of the crop's side: x = (pixel x + 0.5) / side.
     frame: (504, 2) float32, the mean shape that the planes lie in.  triangles: (T, 3) int32, rows of frame.
     way: (504, 2) float32, the mean movement of the points; the rim's is 0.  basis, ways: (K, 936), (K, 1008) float32,
-    how the movement depends on the neutral shape: way + sum over k of ((shape - rest) . basis[k]) ways[k]; K may be 0. Lids that shut, shut on all.
+    how the movement depends on the neutral shape: way + sum over k of ((shape - rest) . basis[k]) ways[k]; K may be 0.
+    Lids that shut on the mean face shut on everybody.
     rest: (936,) float32, the mean neutral shape of the 468 landmarks, x y x y ...
     gain, bias: (side, side, 3) float32: gain - 1 of Eq. 3, and bias in grey levels; 0 outside the face.
     expression: what a neutral face becomes.
