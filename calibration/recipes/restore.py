@@ -50,7 +50,7 @@ class RestoreSettings:
     ngf: int = 32
     blocks: int = 3
     size: int = 128  # px
-    load_ratio: float = 1.125  # pictures are loaded so much larger; shifts and turns use the room
+    load_ratio: float = 1.0  # pictures are loaded so much larger; 1: the face is as large as in the live crop
     batch: int = 8  # over all processes
     epochs: int = 20
     learning_rate: float = 8e-4
