@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -37,10 +37,12 @@ class Photos:
     """Where faces come from.
 
     files: photo id -> file.  landmarks_px: photo id -> (478, 2) float32, (x, y) in photo px, MediaPipe's order.
+    blendshapes: photo id -> (52,) float32, what MediaPipe reads off the face; empty when it was not asked.
     """
 
     files: dict[str, Path]
     landmarks_px: dict[str, Floats]
+    blendshapes: dict[str, Floats] = field(default_factory=dict)
 
     def read(self, name: str) -> npt.NDArray[np.uint8]:
         """One photo, (height, width, 3) uint8 BGR.  Raises BadInput when it cannot be read."""
@@ -123,13 +125,16 @@ def find_faces(folder: Path, landmarker: Path) -> Photos:
     if not landmarker.is_file():
         raise BadInput(f"MediaPipe's model {landmarker} is missing: run myomirror assets fetch")
     found = Photos({path.stem: path for path in _photos_in(folder)}, {})
-    options = vision.FaceLandmarkerOptions(base_options=BaseOptions(model_asset_path=str(landmarker)))
+    base = BaseOptions(model_asset_path=str(landmarker))
+    options = vision.FaceLandmarkerOptions(base_options=base, output_face_blendshapes=True)
     with chatter_to_log(_log), vision.FaceLandmarker.create_from_options(options) as tracker:
         for name in found.files:
             photo = found.read(name)
             image = mp.Image(image_format=mp.ImageFormat.SRGB, data=photo[:, :, ::-1].copy())
             height, width = photo.shape[:2]
-            for face in tracker.detect(image).face_landmarks[:1]:
+            seen = tracker.detect(image)
+            for face, scores in zip(seen.face_landmarks[:1], seen.face_blendshapes[:1], strict=True):
                 points = [(point.x * width, point.y * height) for point in face]
                 found.landmarks_px[name] = np.array(points, np.float32)
+                found.blendshapes[name] = np.array([category.score for category in scores], np.float32)
     return found

@@ -23,6 +23,7 @@ from calibration.cohort_plan import CohortSettings, Participant, plan_people, pl
 from calibration.cohort_signals import Signals
 from calibration.cohort_sources import CREDIT, Photos, Sources
 from calibration.data.face_set import FaceRow, FaceSetWriter
+from calibration.face_truth import Known, Seen, Truth, TruthFinder
 from engines.errors import BadInput
 from engines.face.canonical import CanonicalFace
 from engines.face.crop import crop_from_landmarks, warp
@@ -73,12 +74,22 @@ class StillSettings:
 
 
 class Still(NamedTuple):
-    """One picture: (size, size, 3) with electrodes and without, (size, size) the mask."""
+    """One picture: (size, size, 3) with electrodes and without, (size, size) the mask, what is known about the face."""
 
     row: FaceRow
     covered: Picture
     clean: Picture
     mask: Picture
+    truth: Truth
+
+
+class _Shot(NamedTuple):
+    """The same before the crop, valid until the next one."""
+
+    covered: Picture
+    clean: Picture
+    mask: Picture
+    known: Known
 
 
 @dataclass(frozen=True)
@@ -96,8 +107,7 @@ class _Job:
     settings: StillSettings
     sources: Sources
     canonical: Path
-    smiling: dict[str, Path] = field(default_factory=dict)
-    smiling_landmarks: dict[str, Floats] = field(default_factory=dict)
+    smiling: Photos = field(default_factory=lambda: Photos({}, {}))
 
 
 def make_stills(
@@ -115,7 +125,7 @@ def make_stills(
     the same people with another expression, or None.  made: called with the number of pictures that were just made.
     Raises BadInput when there are too few photos or the folder is not empty.
     """
-    job = _Job(settings, sources, canonical, *((smiling.files, smiling.landmarks_px) if smiling else ()))
+    job = _Job(settings, sources, canonical, smiling or Photos({}, {}))
     sitters = _sitters(job)
     count = sum(sitter.pictures for sitter in sitters)
     about = {
@@ -125,7 +135,8 @@ def make_stills(
         "seed": settings.seed,
         "settings": asdict(settings),
     }
-    with FaceSetWriter(out, settings.size, count, count, True, about) as faces:
+    modes = len(FaceModel.load(sources.face_model).identity)
+    with FaceSetWriter(out, settings.size, count, count, True, about, modes) as faces:
         for stills in _taken(job, sitters, processes):
             for still in stills:
                 faces.add(*still)
@@ -175,6 +186,7 @@ class _Room:
         self.clean = np.zeros((_STUDIO_PX, _STUDIO_PX, 3), np.uint8)
         self.mask = np.zeros((_STUDIO_PX, _STUDIO_PX), np.uint8)
         self.person = lru_cache(maxsize=1)(self._person)
+        self.truth = TruthFinder(self.model)
 
     def _person(self, participant: Participant) -> Person:
         photos = self.job.sources.photos
@@ -186,24 +198,22 @@ class _Room:
 
     def take(self, sitter: _Sitter) -> list[Still]:
         pictures = self._of_photo(sitter) if sitter.photo else self._animated(sitter)
-        return [self._cropped(sitter, i, *picture) for i, picture in enumerate(pictures)]
+        return [self._cropped(sitter, i, shot) for i, shot in enumerate(pictures)]
 
-    def _cropped(
-        self, sitter: _Sitter, number: int, covered: Picture, clean: Picture, mask: Picture, landmarks: Floats
-    ) -> Still:
+    def _cropped(self, sitter: _Sitter, number: int, shot: _Shot) -> Still:
         size = self.job.settings.size
-        crop = crop_from_landmarks(landmarks, size)
-        pictures = [warp(picture, crop, np.empty((size, size, 3), np.uint8)) for picture in (covered, clean)]
-        cut = cv2.warpAffine(mask, crop, (size, size), flags=cv2.INTER_LINEAR)
+        crop = crop_from_landmarks(shot.known.landmarks_px, size)
+        pictures = [warp(picture, crop, np.empty((size, size, 3), np.uint8)) for picture in (shot.covered, shot.clean)]
+        cut = cv2.warpAffine(shot.mask, crop, (size, size), flags=cv2.INTER_LINEAR)
         person = sitter.photo or (
             sitter.participant.photos[0] if len(sitter.participant.photos) == 1 else f"mix-{sitter.participant.pid}"
         )
         row = FaceRow(
             person, "london" if sitter.photo else "cohort", sitter.participant.pid, number, sitter.participant.split
         )
-        return Still(row, pictures[0], pictures[1], np.asarray(cut, np.uint8))
+        return Still(row, pictures[0], pictures[1], np.asarray(cut, np.uint8), shot.known.cropped(crop, size))
 
-    def _animated(self, sitter: _Sitter) -> Iterator[tuple[Picture, Picture, Picture, Floats]]:
+    def _animated(self, sitter: _Sitter) -> Iterator[_Shot]:
         """A participant at moments of a whole session, before changing light, under changing electrodes."""
         seed = self.job.settings.seed
         cohort = CohortSettings(participants=1, sessions=1, seed=seed, patients=0.0)
@@ -211,6 +221,7 @@ class _Room:
         recording = plan_recordings(cohort, [sitter.participant])[1]
         performance = Signals(cohort, recording).performance
         person = self.person(sitter.participant)
+        identity = self.truth.identity(person)
         for number in range(sitter.pictures):
             if number % _PER_ELECTRODES == 0:
                 electrodes = MeshElectrodes(self.model, int(rng.integers(2**31)))
@@ -219,22 +230,29 @@ class _Room:
             seen = self.studio.render(person, expression, _pose(rng), _light(rng), self.clean)
             covered = self.clean.copy()
             electrodes.draw(covered, seen.projected, seen.raster, seen.light, self.mask, float(t_s[0]))
-            yield covered, self.clean, self.mask, seen.landmarks_px
+            drawn = Seen(seen.pose, seen.out_from_photo, seen.landmarks_px)
+            yield _Shot(covered, self.clean, self.mask, self.truth.posed(person, identity, expression, drawn))
 
-    def _of_photo(self, sitter: _Sitter) -> Iterator[tuple[Picture, Picture, Picture, Floats]]:
+    def _of_photo(self, sitter: _Sitter) -> Iterator[_Shot]:
         """A photo, neutral or smiling by turns, with other electrodes every time."""
         rng = random(self.job.settings.seed, _STILLS, sitter.number)
-        photos = self.job.sources.photos
-        choices = [(photos.read(sitter.photo), photos.landmarks_px[sitter.photo])]
-        if sitter.photo in self.job.smiling_landmarks:
-            smile = cv2.imread(str(self.job.smiling[sitter.photo]), cv2.IMREAD_COLOR)
-            choices.append((np.asarray(smile, np.uint8), self.job.smiling_landmarks[sitter.photo]))
+        choices = [self._photo(self.job.sources.photos, sitter.photo)]
+        if sitter.photo in self.job.smiling.landmarks_px:
+            choices.append(self._photo(self.job.smiling, sitter.photo))
         for number in range(sitter.pictures):
-            photo, landmarks = choices[number % len(choices)]
+            photo, known = choices[number % len(choices)]
             electrodes = Electrodes(self.canonical, int(rng.integers(2**31)))
             covered = photo.copy()
-            mask = electrodes.draw(covered, landmarks, float(rng.uniform(0, 100)), _light(rng, tinted=False))
-            yield covered, photo, mask, landmarks
+            mask = electrodes.draw(covered, known.landmarks_px, float(rng.uniform(0, 100)), _light(rng, tinted=False))
+            yield _Shot(covered, photo, mask, known)
+
+    def _photo(self, photos: Photos, name: str) -> tuple[Picture, Known]:
+        """A photo and what is known about it; the person's shape is always that of the neutral one."""
+        neutral = self.job.sources.photos
+        photo, landmarks = photos.read(name), photos.landmarks_px[name]
+        identity = self.truth.photo_identity(neutral.landmarks_px[name], neutral.read(name).shape[:2])
+        blendshapes = photos.blendshapes.get(name)
+        return photo, self.truth.photographed(identity, blendshapes, landmarks, photo.shape[:2])
 
 
 def _pose(rng: np.random.Generator) -> HeadPose:

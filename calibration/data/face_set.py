@@ -4,6 +4,8 @@
     covered.npy      (N, size, size, 3) uint8 BGR: domain A of MC-CycleGAN, with electrodes
     clean.npy        (M, size, size, 3) uint8 BGR: domain B, without
     mask.npy         (N, size, size) uint8, 255 x how far electrodes cover a pixel; made sets only
+    expression.npy, identity.npy, pose.npy, landmarks_px.npy
+                     (M, ...) float32, the truth about clean[i]; sets whose faces.json names truth_modes only
 
 In a made set clean[i] is the very moment of covered[i] without electrodes.  Of real recordings nobody knows that: there
 the two are only the same people.  The arrays are memory-mapped: a set may be larger than the memory.
@@ -23,6 +25,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
+from calibration.face_truth import Truth, unknown
 from engines.errors import BadInput
 from rt.recording.disk import write_atomically
 
@@ -59,6 +62,7 @@ class FaceSet:
     clean_rows: tuple[FaceRow, ...]
     covered_at: npt.NDArray[np.int64]
     clean_at: npt.NDArray[np.int64]
+    truth_modes: int = 0  # identity weights of the truth; 0: nothing is known
 
     @classmethod
     def open(cls, folder: Path) -> FaceSet:
@@ -77,6 +81,7 @@ class FaceSet:
                 clean_rows=clean,
                 covered_at=np.arange(len(covered)),
                 clean_at=np.arange(len(clean)),
+                truth_modes=int(about.get("truth_modes", 0)),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise BadInput(f"{path} does not describe a set of faces ({error}): make it again") from None
@@ -102,6 +107,13 @@ class FaceSet:
     def mask(self) -> Picture | None:
         """(N, size, size) of the whole set, beside `covered`; None when nobody knows."""
         return self._mapped("mask") if self.paired else None
+
+    @cached_property
+    def truth(self) -> Truth | None:
+        """Of the whole set, beside `clean`, each with a first axis of M; NaN where nobody knows, None without any."""
+        if not self.truth_modes:
+            return None
+        return Truth(*(self._mapped(name, shape, np.float32) for name, shape in self._truth_shapes().items()))
 
     def select(self, split: Split | None = None, people: Sequence[str] | None = None) -> FaceSet:
         """The part with this split and these people, nothing copied.  Raises BadInput when nothing is left."""
@@ -135,15 +147,22 @@ class FaceSet:
             self._mapped(name, (count, *shape))
         if self.paired:
             self._mapped("mask", (len(self.covered_rows), *shape[:2]))
+        if self.truth_modes:
+            for name, wanted in self._truth_shapes().items():
+                self._mapped(name, (len(self.clean_rows), *wanted[1:]), np.float32)
 
-    def _mapped(self, name: str, shape: tuple[int, ...] | None = None) -> Picture:
+    def _truth_shapes(self) -> dict[str, tuple[int, ...]]:
+        return {name: (len(self.clean), *one.shape) for name, one in unknown(self.truth_modes)._asdict().items()}
+
+    def _mapped(self, name: str, shape: tuple[int, ...] | None = None, dtype: type = np.uint8) -> npt.NDArray[Any]:
         path = self.folder / f"{name}.npy"
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise BadInput(f"{path} is missing or cut short ({error}): make the set again") from None
-        if array.dtype != np.uint8 or (shape is not None and array.shape != shape):
-            raise BadInput(f"{path} holds {array.dtype} {array.shape}, its {ABOUT} says uint8 {shape}: make it again")
+        if array.dtype != dtype or (shape is not None and array.shape != shape):
+            said = f"{np.dtype(dtype)} {shape}"
+            raise BadInput(f"{path} holds {array.dtype} {array.shape}, its {ABOUT} says {said}: make it again")
         return np.asanyarray(array)
 
 
@@ -154,8 +173,19 @@ class FaceSetWriter:
         faces.add(row, covered, clean, mask)
     """
 
-    def __init__(self, folder: Path, size: int, covered: int, clean: int, paired: bool, about: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        size: int,
+        covered: int,
+        clean: int,
+        paired: bool,
+        about: dict[str, Any],
+        truth_modes: int = 0,
+    ) -> None:
         """covered, clean: how many pictures there will be at most.  about: synthetic, origin, licence, seed.
+
+        truth_modes: identity weights of the truth that comes with every clean picture; 0: it comes with none.
 
         Raises BadInput when the folder holds something already.
         """
@@ -168,13 +198,36 @@ class FaceSetWriter:
         if paired:
             shapes["mask"] = (covered, size, size)
         self._arrays = {name: _room(folder / f"{name}.npy", shape) for name, shape in shapes.items()}
+        self._truth: dict[str, np.memmap[Any, Any]] = {}
+        if truth_modes:
+            self._about["truth_modes"] = truth_modes
+            self._truth = {
+                name: _room(folder / f"{name}.npy", (clean, *one.shape), np.float32)
+                for name, one in unknown(truth_modes)._asdict().items()
+            }
 
-    def add(self, row: FaceRow, covered: Picture | None, clean: Picture | None, mask: Picture | None = None) -> None:
-        """Add a picture to one domain or both; in a paired set always to both, with the mask."""
+    def add(
+        self,
+        row: FaceRow,
+        covered: Picture | None,
+        clean: Picture | None,
+        mask: Picture | None = None,
+        truth: Truth | None = None,
+    ) -> None:
+        """Add a picture to one domain or both; in a paired set always to both, with the mask.
+
+        truth: about the clean picture, where the set has truths.  Raises BadInput when something is missing or too
+        much.
+        """
+        if (truth is not None) != bool(self._truth and clean is not None):
+            raise BadInput("a truth comes with every clean picture of a set with truths, and with nothing else")
         if self._paired and (covered is None or clean is None or mask is None):
             raise BadInput("a paired set needs the picture with electrodes, without them, and the mask")
         if mask is not None and self._paired:
             self._arrays["mask"][len(self._rows["covered"])] = mask
+        for name, array in self._truth.items():
+            if truth is not None:
+                array[len(self._rows["clean"])] = getattr(truth, name)
         for name, picture in (("covered", covered), ("clean", clean)):
             if picture is not None:
                 self._arrays[name][len(self._rows[name])] = picture
@@ -192,11 +245,13 @@ class FaceSetWriter:
             if len(array) != len(self._rows.get(name, self._rows["covered"])):
                 raise BadInput(f"{len(array)} pictures were announced as {name}, {len(self._rows[name])} came")
             array.flush()
+        for array in self._truth.values():
+            array.flush()
         names = [field.name for field in fields(FaceRow)]
         rows = {kind: [[asdict(row)[name] for name in names] for row in rows] for kind, rows in self._rows.items()}
         write_atomically(self._folder / ABOUT, (json.dumps({**self._about, **rows}) + "\n").encode())
 
 
-def _room(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
+def _room(path: Path, shape: tuple[int, ...], dtype: type = np.uint8) -> np.memmap[Any, Any]:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)

@@ -8,7 +8,11 @@ import pytest
 from calibration.cohort_sources import find_faces
 from calibration.data.face_set import FaceSet
 from calibration.face_stills import StillSettings, make_stills
+from calibration.face_truth import Truth
 from engines.errors import BadInput
+from engines.face.crop_camera import matrix_from_six
+from engines.face.landmarks import FaceLandmarks
+from engines.face.mesh import FaceModel, expression_from_arkit52
 from rt import cli
 from rt.assets import CANONICAL_FACE, FACE_LANDMARKER, find
 
@@ -46,6 +50,30 @@ def test_only_what_is_covered_or_shaded_has_changed(made):
         free = change[mask == 0]
         assert free.max() <= 2  # shadows darken, nothing else
         assert (np.abs(free).max(-1) == 0).mean() > 0.3
+
+
+def test_the_truth_lies_on_the_face(made, sources):
+    faces = FaceSet.open(made[0] / "one")
+    model, table = FaceModel.load(sources.face_model), FaceLandmarks.load()
+    for row, at in zip(faces.clean_rows, faces.clean_at, strict=True):
+        truth = Truth(*(part[at] for part in faces.truth))
+        assert all(np.isfinite(part).all() for part in truth)
+        assert 0 <= truth.expression.min() <= truth.expression.max() <= 1
+        vertices = model.vertices(truth.identity, expression_from_arkit52(truth.expression))
+        seen = np.column_stack([vertices, np.ones(len(vertices))]) @ matrix_from_six(truth.pose, SETTINGS.size)[:2].T
+        away = np.linalg.norm(table.positions(seen) - truth.landmarks_px, axis=1)
+        assert np.median(away) < 0.03 * SETTINGS.size, row  # a face is 0.7 of the crop
+        assert truth.landmarks_px.min() > 0
+        assert truth.landmarks_px.max() < SETTINGS.size
+
+
+def test_a_persons_shape_does_not_change_with_the_expression(made):
+    faces = FaceSet.open(made[0] / "one")
+    for source in ("london", "cohort"):
+        for person in faces.people:
+            own = [faces.truth.identity[i] for i, row in zip(faces.clean_at, faces.clean_rows, strict=True)
+                   if (row.person, row.source) == (person, source)]  # fmt: skip
+            assert all(np.array_equal(own[0], other) for other in own[1:])
 
 
 def test_everybody_is_in_one_split(made):

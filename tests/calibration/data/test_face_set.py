@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from calibration.data.face_set import ABOUT, FaceRow, FaceSet, FaceSetWriter
+from calibration.face_truth import Truth, unknown
 from engines.errors import BadInput
 
 SIZE = 16
@@ -111,3 +112,48 @@ def test_damage_is_one_sentence(folder, damage):
         FaceSet.open(folder)
     assert str(folder) in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def truth(number):
+    shapes = [one.shape for one in unknown(3)]
+    return Truth(*(np.full(shape, number + k / 8, np.float32) for k, shape in enumerate(shapes)))
+
+
+@pytest.fixture
+def known(tmp_path):
+    with FaceSetWriter(tmp_path / "known", SIZE, 4, 4, True, WHAT, truth_modes=3) as faces:
+        for i, row in enumerate(rows()):
+            faces.add(row, picture(10 + i), picture(20 + i), picture(30 + i, 1), truth(i))
+    return tmp_path / "known"
+
+
+def test_truths_come_out_and_parts_share_them(known):
+    faces = FaceSet.open(known)
+    assert faces.truth_modes == 3
+    assert [part.shape for part in faces.truth] == [(4, 52), (4, 3), (4, 6), (4, 478, 2)]
+    part = faces.select("validation")
+    at = part.clean_at[0]
+    for found, wanted in zip(part.truth, truth(2), strict=True):
+        np.testing.assert_array_equal(found[at], wanted)
+    assert stat.S_IMODE((known / "identity.npy").stat().st_mode) == 0o600
+
+
+def test_older_sets_know_nothing(folder):
+    faces = FaceSet.open(folder)
+    assert (faces.truth_modes, faces.truth) == (0, None)
+    assert "truth_modes" not in json.loads((folder / ABOUT).read_text())
+
+
+def test_a_truth_comes_where_it_was_announced_and_only_there(tmp_path):
+    row = rows()[0]
+    with pytest.raises(BadInput, match="truth"), FaceSetWriter(tmp_path / "a", SIZE, 1, 1, True, WHAT, 3) as faces:
+        faces.add(row, picture(1), picture(2), picture(3, 1))
+    with pytest.raises(BadInput, match="truth"), FaceSetWriter(tmp_path / "b", SIZE, 1, 1, True, WHAT) as faces:
+        faces.add(row, picture(1), picture(2), picture(3, 1), truth(0))
+
+
+@pytest.mark.parametrize("name", ["expression", "identity", "pose", "landmarks_px"])
+def test_a_damaged_truth_is_one_sentence(known, name):
+    np.save(known / f"{name}.npy", np.zeros((4, 2), np.float32))
+    with pytest.raises(BadInput, match=f"{name}.npy holds float32"):
+        FaceSet.open(known)
