@@ -87,7 +87,9 @@ class EmgMlp(nn.Module):
         self.register_buffer("output_gain", torch.ones(sizes.outputs))
 
     def set_gains(self, inputs: Sequence[float], outputs: Sequence[float]) -> None:
-        """What 1 is worth in each input and output, for the scalings "robust" and "root".  All above 0."""
+        """What 1 is worth in each input and output, all above 0.  Raises BadInput when the scaling is "plain"."""
+        if self.sizes.scaling == "plain":
+            raise BadInput("a network whose scaling is plain has no gains: choose robust or root")
         self.input_gain.copy_(torch.as_tensor(inputs))
         self.output_gain.copy_(torch.as_tensor(outputs))
 
