@@ -1,13 +1,19 @@
 """From `--data DIR` to the faces that a recipe learns from and the ones that it is measured on."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from calibration.data.face_set import FaceRow, FaceSet
+from calibration.data.face_set import ABOUT, FaceRow, FaceSet
+from calibration.data.mmm import Recordings
+from calibration.data.mmm_layout import INDEX
+from calibration.distributed import Ranks
+from calibration.recorded_faces import face_set_of
 from engines.errors import BadInput
+from rt.assets import FACE_LANDMARKER, verify
 
 
 class Parts(NamedTuple):
@@ -18,12 +24,20 @@ class Parts(NamedTuple):
     held_out_words: str  # for the manifest: who or what that is
 
 
-def open_faces(folder: Path) -> FaceSet:
-    """Open a folder of faces.  The one place where --data becomes a FaceSet.
+def open_faces(folder: Path, work: Path, size: int, ranks: Ranks) -> FaceSet:
+    """Open a folder of faces, or cut them out of recordings in MMM's layout, once, into the training's work folder.
 
-    Raises BadInput when it is none.
+    The one place where --data becomes a FaceSet.  size: px of the faces that are cut out.
+    Raises BadInput when it is neither, MissingDevice without MediaPipe's model.
     """
-    return FaceSet.open(folder)
+    if (folder / ABOUT).is_file() or not (folder / INDEX).is_file():
+        return FaceSet.open(folder)
+    made = work / f"faces-{size}"
+    if ranks.first and not (made / ABOUT).is_file():
+        shutil.rmtree(made, ignore_errors=True)  # of a run that was interrupted
+        face_set_of(Recordings.open(folder), made, size, verify(FACE_LANDMARKER))
+    ranks.wait()
+    return FaceSet.open(made)
 
 
 def parts_of(faces: FaceSet, people: tuple[str, ...] = (), fraction: float = 1.0) -> Parts:

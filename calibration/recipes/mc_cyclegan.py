@@ -91,7 +91,8 @@ class McCycleGan:
     def __init__(self, order: Order, settings: McCycleGanSettings, ranks: Ranks) -> None:
         """Raises BadInput, BundleError and BadSettings for data, a bundle or settings that do not fit."""
         self.order, self.settings, self.ranks = order, settings, ranks
-        self.parts: Parts = parts_of(open_faces(order.data), order.people, order.fraction)
+        faces_there = open_faces(order.data, order.run.folder, settings.load, ranks)
+        self.parts: Parts = parts_of(faces_there, order.people, order.fraction)
         faces = self.parts.train
         self.faces = UnpairedFaces(faces, settings.size, settings.load, settings.batch, settings.seed, ranks)
         self.seed, self.epochs, self.steps_per_epoch = settings.seed, settings.epochs, self.faces.steps_per_epoch

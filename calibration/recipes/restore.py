@@ -97,7 +97,8 @@ class Restore:
     def __init__(self, order: Order, settings: RestoreSettings, ranks: Ranks) -> None:
         """Raises BadInput, BundleError and BadSettings for data, a bundle or settings that do not fit."""
         self.order, self.settings, self.ranks = order, settings, ranks
-        self.parts: Parts = parts_of(open_faces(order.data), order.people, order.fraction)
+        faces_there = open_faces(order.data, order.run.folder, settings.load, ranks)
+        self.parts: Parts = parts_of(faces_there, order.people, order.fraction)
         faces = self.parts.train
         variation = VariationSettings(settings.size, strength=settings.variation, bare=settings.bare)
         self.faces = PairedFaces(faces, variation, settings.load, settings.batch, settings.seed, ranks)

@@ -1,13 +1,22 @@
+import shutil
+
+import numpy as np
 import pytest
 
-from calibration.data.face_set import FaceRow, FaceSet, FaceSetWriter
-from calibration.train_data import open_faces, parts_of
-from engines.errors import BadInput
+torch = pytest.importorskip("torch")
+
+from calibration import recorded_faces, train_data  # noqa: E402
+from calibration.data.face_set import FaceRow, FaceSet, FaceSetWriter  # noqa: E402
+from calibration.distributed import Ranks  # noqa: E402
+from calibration.train_data import open_faces, parts_of  # noqa: E402
+from engines.errors import BadInput  # noqa: E402
+
+ALONE = Ranks(torch.device("cpu"))
 
 
 @pytest.fixture
 def faces(oval_faces):
-    return open_faces(oval_faces)
+    return open_faces(oval_faces, oval_faces, 36, ALONE)
 
 
 def test_a_set_is_divided_as_it_says(faces):
@@ -51,4 +60,58 @@ def test_nobody(faces, tmp_path):
     with pytest.raises(BadInput, match="no person 'p9'"):
         parts_of(faces, ("p9",))
     with pytest.raises(BadInput, match="no set of faces"):
-        open_faces(tmp_path)
+        open_faces(tmp_path, tmp_path / "work", 36, ALONE)
+
+
+@pytest.fixture
+def followed(monkeypatch):
+    """A face that lies where it always lies, but for frame 2."""
+
+    class Follower:
+        def __init__(self, size, landmarker):
+            self.matrix = np.array([[size / 286, 0, 0], [0, size / 286, 0]])
+
+        def find(self, frame, number):
+            return None if number == 2 else (self.matrix, np.zeros((478, 2), np.float32))
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+    monkeypatch.setattr(recorded_faces, "Follower", Follower)
+    monkeypatch.setattr(recorded_faces, "EVERY", 1)
+    monkeypatch.setattr(train_data, "verify", lambda name: name)
+
+
+def test_a_cohort_gives_pairs_with_their_truth(painted_cohort, tmp_path, followed):
+    faces = open_faces(painted_cohort, tmp_path, 40, ALONE)
+    assert faces.paired
+    assert faces.synthetic
+    assert {row.source for row in faces.covered_rows} == {"cohort"}
+    assert 2 not in {row.frame for row in faces.covered_rows}
+    change = np.abs(faces.covered.astype(int) - faces.clean).mean(-1)
+    assert change[faces.mask > 200].mean() > 5 * change[faces.mask == 0].mean()
+    before = (tmp_path / "faces-40" / "covered.npy").stat().st_mtime_ns
+    open_faces(painted_cohort, tmp_path, 40, ALONE)
+    assert (tmp_path / "faces-40" / "covered.npy").stat().st_mtime_ns == before  # once
+
+
+def test_recordings_of_people_are_two_sets(painted_cohort, tmp_path, followed):
+    folder = shutil.copytree(painted_cohort, tmp_path / "real")
+    (folder / "cohort.json").unlink()
+    shutil.rmtree(folder / "mask")
+    faces = open_faces(folder, tmp_path, 40, ALONE)
+    assert not faces.paired
+    assert not faces.synthetic
+    assert faces.mask is None
+    assert {row.split for row in (*faces.covered_rows, *faces.clean_rows)} == {"train"}
+    assert {row.clip.split("_")[1] for row in faces.covered_rows} == {"1S"}
+    assert {row.clip.split("_")[1] for row in faces.clean_rows} == {"1N"}
+
+
+def test_recordings_without_a_face(painted_cohort, tmp_path, followed, monkeypatch):
+    monkeypatch.setattr(recorded_faces.Follower, "find", lambda self, frame, number: None)
+    with pytest.raises(BadInput, match="no face was found"):
+        open_faces(painted_cohort, tmp_path, 40, ALONE)
