@@ -13,6 +13,7 @@ from rich.console import Console
 
 from calibration.checkpoint import NAME
 from calibration.distributed import Ranks, ranks
+from calibration.heap import keep_freed_memory
 from calibration.loop import Outcome, Run, train
 from calibration.recipe import Recipe
 from calibration.setting_words import changed
@@ -95,6 +96,7 @@ def in_loop(make: Callable[[Order, Any, Ranks], Recipe]) -> Callable[[Order, Any
     """What `Kind.learn` is for a recipe that learns step by step.  make: builds it for this process."""
 
     def learn(order: Order, settings: Any, console: Console) -> Outcome:
+        keep_freed_memory()
         with ranks(order.device) as processes:
             return train(make(order, settings, processes), order.run, processes, console)
 

@@ -329,7 +329,9 @@ def test_flame_is_imported_from_a_users_own_file(monkeypatch, capfd, tmp_path):
     assert code == 2
     assert str(damaged) in err
     assert not out.exists()
-    code, _, err = main(monkeypatch, capfd, "assets", "import-flame", str(damaged), "--out", str(tmp_path / "flame.pkl"))
+    code, _, err = main(
+        monkeypatch, capfd, "assets", "import-flame", str(damaged), "--out", str(tmp_path / "flame.pkl")
+    )
     assert code == 2
     assert ".npz" in err
 
