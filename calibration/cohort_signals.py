@@ -77,6 +77,10 @@ class Signals:
         """What is meant, fires and shows in every frame of a clip.  place: the clip's place in the recording."""
         return self.performance.at(self.performance.first_s[place] + np.arange(frames) / FPS)
 
+    def spoilt(self, t_s: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """Whether an artefact lies within half a window of moments t_s.  (frame,) -> (frame, 22), FRIDLUND order."""
+        return _spoilt(self.artefacts, t_s)
+
     def clip_emg(self, place: int, frames: int) -> ClipEmg:
         """The EMG of a clip."""
         start_s = float(self.performance.first_s[place])

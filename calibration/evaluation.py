@@ -22,7 +22,10 @@ from engines.shipped import bundle_folder
 
 Evaluation = Callable[["Request", Console], dict[str, Any]]
 
-EVALUATIONS = {"mc_cyclegan": "calibration.restoration_evaluation:evaluate"}
+EVALUATIONS = {
+    "mc_cyclegan": "calibration.restoration_evaluation:evaluate",
+    "eifer_emg": "calibration.emg_evaluation:evaluate",
+}
 """System -> module:function, imported when a bundle of that system comes."""
 
 FOLD = "fold_{}"

@@ -29,9 +29,44 @@ def _restore() -> Kind:
     return KIND
 
 
+def _emg_mlp() -> Kind:
+    from calibration.recipes.emg_mlp import KIND
+
+    return KIND
+
+
+def _emg_mlp_ours() -> Kind:
+    from calibration.recipes.emg_mlp import KIND_OURS
+
+    return KIND_OURS
+
+
+def _pixel_rr() -> Kind:
+    from calibration.recipes.pixel_train import KIND
+
+    return KIND
+
+
+def _encoder() -> Kind:
+    from calibration.recipes.encoder import KIND
+
+    return KIND
+
+
+def _eifer() -> Kind:
+    from calibration.recipes.eifer import KIND
+
+    return KIND
+
+
 RECIPES: dict[str, Callable[[], Kind]] = {
     "mc_cyclegan": _mc_cyclegan,
     "restore": _restore,
+    "encoder": _encoder,
+    "eifer": _eifer,
+    "pixel_rr": _pixel_rr,
+    "emg_mlp": _emg_mlp,
+    "emg_mlp_ours": _emg_mlp_ours,
 }
 
 

@@ -129,3 +129,95 @@ def oval_faces(tmp_path_factory):
                 covered = np.where(mask[:, :, None] > 0, 240, clean).astype(np.uint8)
                 faces.add(FaceRow(f"p{place}", "cohort", f"p{place}_clip", frame, split), covered, clean, mask)
     return folder
+
+
+@pytest.fixture(scope="session")
+def mmm_folder(tmp_path_factory):
+    """A tiny folder in MMM's layout: one person, four clips with electrodes, 48 frames.  Not to be changed."""
+    import csv
+    import gzip
+
+    from calibration.data.clip_video import ClipWriter
+    from calibration.data.mmm_layout import EMG_COLUMNS, METHODS, ClipId, index_row, parameter_row
+    from engines.face.blendshapes import BLENDSHAPES
+
+    folder, rng, frames = tmp_path_factory.mktemp("mmm") / "MMM", np.random.default_rng(0), 48
+    tasks = (("schaede", "Face-At-Rest"), ("schaede", "Smile-Closed"), ("schaede", "Snarl"), ("emotion", "happy"))
+    clips = [ClipId("099", "1S", mode, place, task) for place, (mode, task) in enumerate(tasks)]
+    groups = zip(("idt", "exp", "eyelid", "jaw", "pose", "cam"), METHODS["SMIRK"].values(), strict=True)
+    flame = [f"{name}_{i}" for name, count in groups for i in range(count)]
+
+    def table(path, header, values):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with (gzip.open if path.suffix == ".gz" else open)(path, "wt", newline="") as lines:
+            csv.writer(lines).writerows([header, *values.tolist()])
+
+    for place, clip in enumerate(clips):
+        effort = np.abs(np.sin(np.arange(frames) / frames * 3 * np.pi))[:, None] * (place > 0)
+        for kind in ("video", "video_no-cut", "video_noelec"):
+            (folder / clip.path(kind)).parent.mkdir(parents=True, exist_ok=True)
+            with ClipWriter(folder / clip.path(kind), (32, 32), 30) as video:
+                for _ in range(frames):
+                    video.write(np.full((32, 32, 3), 90, np.uint8))
+        emg = 3 + effort * np.linspace(40, 200, 22) + rng.random((frames, 22))
+        table(folder / clip.path("emg"), ["", *EMG_COLUMNS], np.column_stack([np.arange(frames), emg]))
+        table(folder / clip.parameters_path("SMIRK"), flame, effort * np.linspace(-1, 1, 361) + 0.01 * place)
+        table(folder / clip.parameters_path("MediaPipe"), BLENDSHAPES, effort * np.linspace(0, 1, 52))
+    parameters = [parameter_row(clip, ("SMIRK", "MediaPipe")) for clip in clips]
+    for name, rows in (("MMM", [index_row(clip) for clip in clips]), ("MMM_3DMM", parameters)):
+        with (folder / f"{name}.csv").open("w", newline="") as lines:
+            writer = csv.DictWriter(lines, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def signals_folder(tmp_path_factory):
+    """Signals of five synthetic people, without pictures, 4 tasks.  Not to be changed."""
+    from calibration.data.emg_signals import make_signals
+
+    tasks = ("Face-At-Rest", "Smile-Closed", "Snarl", "happy")
+    settings = CohortSettings(participants=5, sessions=1, tasks=tasks, seconds=6.0, mishaps=0.0)
+    folder = tmp_path_factory.mktemp("signals") / "signals"
+    make_signals(settings, ("standard",), folder, 2, lambda n: None)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def grey_faces(tmp_path_factory):
+    """A made set of rendered grey faces, 40 px, whose parameters are known: 3 people to learn from, 1 held out.
+
+    Four pictures each; white squares are the electrodes.  Do not change it.
+    """
+    torch = pytest.importorskip("torch")
+    if not (ASSETS / "ict_facekit_light.npz").is_file():
+        pytest.skip("needs MYOMIRROR_ASSETS")
+    from calibration.data.face_set import FaceRow, FaceSetWriter
+    from calibration.face_truth import Truth
+    from engines.face.crop_geometry import CropGeometry
+    from engines.face.mesh import FaceModel
+
+    rng, folder, size = np.random.default_rng(0), tmp_path_factory.mktemp("grey") / "faces", 40
+    geometry = CropGeometry(FaceModel.load(ASSETS / "ict_facekit_light.npz"), size)
+    about = {"synthetic": True, "origin": "faces rendered for a test", "licence": "CC0", "seed": 0}
+    with FaceSetWriter(folder, size, 16, 16, True, about, truth_modes=5) as faces:
+        for person in range(4):
+            shape = rng.normal(0, 1, 5).astype(np.float32)
+            tint = rng.uniform(0.6, 1, 3)
+            for frame in range(4):
+                expression = (rng.random(52) * (rng.random(52) < 0.2)).astype(np.float32)
+                six = np.array([*rng.normal(0, 0.1, 3), 8 + rng.normal(0, 0.3), *rng.normal(0, 0.005, 2)], np.float32)
+                given = (expression, shape, six[:3], six[3:])
+                placed = geometry.place(*(torch.from_numpy(part)[None] for part in given))
+                grey = geometry.render(placed)[0, 0].numpy()[:, :, None]
+                clean = np.rint(np.where(grey > 0, 255 * grey * tint, 60)).astype(np.uint8)
+                mask = np.zeros((size, size), np.uint8)
+                for y, x in rng.integers(8, 30, (5, 2)):
+                    mask[y : y + 4, x : x + 4] = 255
+                covered = np.where(mask[:, :, None] > 0, 250, clean).astype(np.uint8)
+                marks = np.zeros((478, 2), np.float32)
+                marks[:468] = (placed.landmarks[0].numpy() + 1) * size / 2 - 0.5
+                row = FaceRow(f"p{person}", "cohort", f"p{person}_clip", frame, "train" if person < 3 else "validation")
+                faces.add(row, covered, clean, mask, Truth(expression, shape, six, marks))
+    return folder

@@ -1,4 +1,4 @@
-"""The network between expression and muscle: the paper's shape, scales that go there and back, a spread that is right."""
+"""Between expression and muscle: the paper's shape, scales that go there and back, a spread that is right."""
 
 import numpy as np
 import pytest
