@@ -45,13 +45,14 @@ class EncoderNetwork(nn.Module):
 
 def _checked_face(inputs: Sequence[ArraySpec]) -> ArraySpec:
     face = inputs[0]
-    shape = face.shape or ()
-    square = len(shape) == 3 and shape[0] == shape[1] >= SMALLEST and shape[2] == 3
+    side = face.shape[0] if face.shape else 0
+    square = side >= SMALLEST and face.shape == (side, side, 3)
     if len(inputs) != 1 or not square or face.layout != PICTURE or face.dtype != "uint8":
         raise BundleError(
             f"a face encoder sees one face, (size, size, 3) uint8 of {SMALLEST} px or more: "
             f"its manifest says {[(spec.name, spec.dtype, spec.shape) for spec in inputs]}"
         )
-    if face.colour not in ("BGR", "RGB") or face.range != (0, 255):
+    low, high = face.range
+    if face.colour not in ("BGR", "RGB") or low != 0 or high != _BYTES:
         raise BundleError(f"a face encoder's picture is BGR or RGB, 0..255, found {face.colour}, {face.range}")
     return face
