@@ -67,3 +67,12 @@ def test_what_is_allowed_passes_and_more_does_not(precision):
     for rms, largest in [(allowed.rms * 1.1, 0), (0, allowed.largest * 1.1), (float("nan"), float("nan"))]:
         with pytest.raises(BuildError, match=r"engine-x does not compute what PyTorch does: its 'face'"):
             check({"face": Distance(rms, largest)}, precision, "engine-x")
+
+
+def test_every_other_vector_probe_is_a_face_at_work_most_muscles_rest():
+    history = ArraySpec("emg", "tap, channel", "float32", (0, 1), "1", None, (7, 22))
+    muscles = ArraySpec("emg", "channel", "float32", (0, 1), "1", None, (22,))
+    for spec in (history, muscles):
+        working, noise = (probe["emg"] for probe in probes((spec,), 2))
+        assert np.median(working) < 0.1 < 0.5 < working.max()
+        assert 0.3 < np.median(noise) < 0.7
