@@ -55,7 +55,7 @@ def test_the_defaults_are_the_papers():
 @pytest.mark.parametrize("direction", ["exp2emg", "emg2exp"])
 @pytest.mark.parametrize("changes", [{}, OURS], ids=["paper", "ours"])
 def test_it_learns(signals_folder, tmp_path, direction, changes):
-    changes = {**changes, "direction": direction, "epochs": 25, "widths": (32, 32), "learning_rate": 1e-2}
+    changes = {**changes, "direction": direction, "epochs": 6, "widths": (32, 32), "learning_rate": 1e-2}
     recipe = recipe_of(signals_folder, tmp_path / "b", changes)
     recipe.finish = lambda: None
 
@@ -67,7 +67,7 @@ def test_it_learns(signals_folder, tmp_path, direction, changes):
 
     before = error()
     trained(recipe)
-    assert error() < 0.7 * before
+    assert error() < 0.8 * before
 
 
 @pytest.mark.parametrize("changes", [{}, TINY_OURS], ids=["paper", "ours"])
