@@ -62,7 +62,6 @@ class Pairs:
     origin: str
     licence: str
     synthetic: bool
-    planned_folds: Mapping[str, int]  # of a cohort's plan, 0..5; empty for recordings of people
 
     @property
     def chain_id(self) -> str:
@@ -115,7 +114,7 @@ def _from_signals(folder: Path, method: str, chain: str) -> Pairs:
     about = read_about(folder)
     chain = _first(about["chains"]) if chain == AUTO else chain
     clips = tuple(read_signals(folder, chain))
-    return Pairs(folder, about["profile"], TRUTH, chain, clips, _made(about), LICENCE, True, about["folds"])
+    return Pairs(folder, about["profile"], TRUTH, chain, clips, _made(about), LICENCE, True)
 
 
 def _first(chains: Mapping[str, str]) -> str:
@@ -147,10 +146,7 @@ def _from_mmm(recordings: Recordings, method: str, chain: str) -> Pairs:
     if recordings.synthetic:
         origin = f"{origin}: cohort, seed {recordings.about['settings']['seed']}"
     licence = str(recordings.about.get("licence", "as its owner says; MMM: CC BY-NC"))
-    planned = {one["pid"]: one["fold"] for one in recordings.about.get("participants", ())}
-    return Pairs(
-        recordings.folder, profile, method, chain, rows, f"{origin}, {method}", licence, recordings.synthetic, planned
-    )
+    return Pairs(recordings.folder, profile, method, chain, rows, f"{origin}, {method}", licence, recordings.synthetic)
 
 
 def _method(recordings: Recordings, clips: Sequence[Clip], method: str) -> str:

@@ -23,7 +23,7 @@ def clip(pid, task, levels, place=0, mode="schaede", gain=1.0):
 
 
 def pairs(*clips):
-    return Pairs(Path("x"), "arkit52", "Truth", "standard", clips, "", "", True, {})
+    return Pairs(Path("x"), "arkit52", "Truth", "standard", clips, "", "", True)
 
 
 def test_the_papers_maximum_is_one_number_for_all_channels():
