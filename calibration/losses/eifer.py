@@ -1,8 +1,8 @@
 """What EIFER's generators and its encoder under electrodes answer for: Buechner et al. 2025, section 3.2.
 
 The paper's equations have no numbers; here they are counted from the section's beginning, 1 to 8.  N: a face without
-electrodes, S: the same person's under electrodes, another moment.  E^N, E^S: encoders; C^NS(x) = G^NS(E^N(x), M(x)) puts
-electrodes on, C^SN(x) = G^SN(E^S(x), M(x)) takes them off; I_F^S = C^NS(I^N), I_F^N = C^SN(I^S) are the fakes.
+electrodes, S: the same person's under electrodes, another moment.  E^N, E^S: encoders; C^NS(x) = G^NS(E^N(x), M(x))
+puts electrodes on, C^SN(x) = G^SN(E^S(x), M(x)) takes them off; I_F^S = C^NS(I^N), I_F^N = C^SN(I^S) are the fakes.
 
 All are squared differences in float32, and means where the paper writes norms: the weights then mean the same for every
 picture size, number of parameters and number of landmarks.  Eq. 8, the least squares of the critics, is
@@ -53,11 +53,11 @@ def occlusion_shape_loss(real: Pair, fake: Pair) -> Tensor:
 def landmark_loss(before: Pair, after: Pair) -> Tensor:
     """Eq. 6, L_Lmk: the geometry stays where it is over a cycle.
 
-    before: landmarks of what I^N and I^S render to.  after: of what is rendered in the second half of their cycles, from
-    the fakes.  (B, K, 2) in half sides of the picture; the sum over K is a mean over K here.
+    before: landmarks of what I^N and I^S render to.  after: of what is rendered in the second half of their cycles,
+    from the fakes.  (B, K, 2) in half sides of the picture; the sum over K is a mean over K here.
 
-    As printed, the second ones are those of I_F^N, the fake that comes from the *other*, unpaired picture; "within a full
-    C^NSN cycle", as the text has it, is what is computed.
+    As printed, the second ones are those of I_F^N, the fake that comes from the *other*, unpaired picture; "within a
+    full C^NSN cycle", as the text has it, is what is computed.
     """
     distances = [(a.float() - b.float()).square().sum(-1).mean() for a, b in zip(before, after, strict=True)]
     return distances[0] + distances[1]

@@ -11,7 +11,6 @@ from engines.emg.demo_performance import demo_emg, maximal_performance
 from engines.emg.envelope import Envelope, chain_id, preset
 from engines.emg.measures import Calibration, reference_mvc, rest_statistics
 from engines.emg.montage import FRIDLUND
-from engines.shipped import bundle_folder
 from rt.station import Station, parse_station
 
 _RATE_HZ = 4096.0
@@ -25,8 +24,6 @@ def demo_station(port: int = 0, record: Path | None = None, restore: str | None 
     record: a folder to record into, None for nothing.  restore: the bundle that removes the person's electrodes, None
     to leave them on.
     """
-    if restore == RESTORE and bundle_folder(RESTORE) == Path(RESTORE):  # not trained yet
-        restore = None
     return parse_station(
         {
             "subject": "demo",
