@@ -10,6 +10,8 @@ from rt.recording.streams import EMG
 
 pytestmark = [pytest.mark.integration, pytest.mark.browser]
 
+ENVELOPE_MS = 39  # the standard chain's own delay, which muscle-to-pixel holds
+
 GRAB = """() => { const c = document.createElement("canvas"); c.width = 64; c.height = 48;
     const x = c.getContext("2d"); x.drawImage(document.getElementById("picture"), 0, 0, 64, 48);
     return [...x.getImageData(0, 0, 64, 48).data]; }"""
@@ -40,7 +42,8 @@ def test_everything_on_the_page_does_what_it_says(tmp_path, open_page):
     assert report["frames"]["closed"]
     assert report["frames"]["shown"] > 60
     assert report["latency_ms"]["end"] == "drawn"
-    assert 0 < report["latency_ms"]["photon_to_pixel"]["p50"] < report["latency_ms"]["muscle_to_pixel"]["p50"]
+    assert report["latency_ms"]["photon_to_pixel"]["p50"] > 0
+    assert report["latency_ms"]["muscle_to_pixel"]["p50"] > ENVELOPE_MS
     assert report["restarts"] == {}
     # A machine with much else to do may start the recorder too slowly for the first pictures; it must say so.
     assert code == (4 if report["lost"] else 0), session.output
