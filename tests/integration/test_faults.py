@@ -82,8 +82,12 @@ def test_every_process_in_turn(tmp_path, station, lsl_id):
                 )
                 now = {name: process.pid for name, process in session.workers().items() if name != group}
                 assert now == others, "others were disturbed"
-        assert session.stop() == 0, session.output
+        code = session.stop()
     (recording,) = recordings(tmp_path / "recordings")
+    # A killed process takes along what it had counted as sent and not yet handed to the kernel: seldom, one message
+    assert code == (4 if session.report["lost"] else 0), session.output
+    assert len(session.report["lost"]) <= 2 * sum("emg" in groups for groups in FAULTS.values())
+    assert all(" 1 messages of " in f" {text}" for text in map(str, session.report["lost"])), session.report["lost"]
     _told_as_it_was(session)
     _recorded_as_it_was(session.report, recording)
 
@@ -97,7 +101,6 @@ def _told_as_it_was(session):
     assert {report["restarts"][node] for node in ("face", "crop", "join", "paste_back")} == {faults["vision"]}
     assert report["frames"]["closed"]
     assert report["frames"]["dropped"]["no_consumer"] > 0
-    assert report["lost"] == []
     assert report["emg"]["gaps"] == faults["emg"]
     told = [text for text in report["alarms"] if "died" in text or "hung" in text]
     assert len(told) == sum(faults.values()) == len(report["alarms"])
@@ -122,7 +125,9 @@ def _recorded_as_it_was(report, recording):
         chunks = list(recorded_chunks(signals, stream))
         assert sum(chunk.gap_s > 0 for chunk in chunks) == report["emg"]["gaps"]
         assert all(_follows(a, b) for a, b in pairwise(chunks)), stream
-    assert sum(len(chunk.data) for chunk in recorded_chunks(signals, EMG)) == report["emg"]["samples"]
+    chunks = list(recorded_chunks(signals, EMG))
+    in_hand = len(report["lost"]) * max(len(chunk.data) for chunk in chunks)
+    assert 0 <= report["emg"]["samples"] - sum(len(chunk.data) for chunk in chunks) <= in_hand
     events = Counter(event.kind for event in recorded_events(signals))
     assert events["RESTART"] >= sum(report["restarts"][g] for g in GROUPS if g != "vision")
     streams, _ = pyxdf.load_xdf(str(signals), dejitter_timestamps=False)
