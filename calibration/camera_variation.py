@@ -47,6 +47,21 @@ class VariationSettings:
     strength: float = 1.0
     bare: float = 0.06
 
+    def __post_init__(self) -> None:
+        """Raises BadInput when a number lies outside its range."""
+        for name, most in (
+            ("turn_deg", 45.0),
+            ("zoom", 1.0),
+            ("shift", 0.5),
+            ("flip", 1),
+            ("strength", 1),
+            ("bare", 1),
+        ):
+            if not 0 <= getattr(self, name) <= most:
+                raise BadInput(f"{name} of pictures that vary must be 0..{most:g}, found {getattr(self, name)}")
+        if self.size < 1:
+            raise BadInput(f"pictures that vary must be 1 px or more, found {self.size}")
+
 
 class CameraVariation:
     """Varies pairs.  The same random numbers give the same pictures.  Not for use from two threads at once."""

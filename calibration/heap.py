@@ -1,8 +1,8 @@
 """Keeps freed memory in the process: training on a processor asks for the same hundreds of megabytes in every step.
 
-By default glibc gives large pieces back to the kernel at once and gets them again page by page, zeroed: measured here
-(128 px, batch 8, 2 cores), that was a quarter of all time.  The backward pass runs in a thread of its own, whose arena
-glibc keeps to 64 MB; with one arena for all threads that limit is gone too.
+By default glibc gives large pieces back to the kernel at once and gets them again page by page, zeroed: a step of
+`restore` (128 px, batch 8, bf16, 2 quiet cores) took 0.44 s with it and 0.40 s without, 0.06 s of processor time in the
+kernel.  The backward pass runs in a thread of its own, whose arena glibc keeps to 64 MB; one arena has no such limit.
 """
 
 import ctypes

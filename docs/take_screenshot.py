@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -26,13 +27,18 @@ def main() -> None:
         page.goto(url)
         page.get_by_role("button", name="Show the mirror").click()
         page.wait_for_timeout((smile.start_s - EARLY_S - (time.monotonic() - t_start)) * 1e3)
-        row = page.locator(".bar-row", has_text="Zygomaticus")
-        while max(map(int, re.findall(r"(\d+) %", row.inner_text()))) < GRINNING_PERCENT:
-            page.wait_for_timeout(50)
-        page.wait_for_timeout(800)
+        while percent(page, "Zygomaticus") < GRINNING_PERCENT or percent(page, "Orbicularis oculi") > GRINNING_PERCENT:
+            page.wait_for_timeout(50)  # eyes shut tight move the cheeks, too
+        page.wait_for_timeout(500)
         page.screenshot(path=Path(__file__).with_name("page.png"))
         page.get_by_role("button", name=re.compile("Stop")).click()
         page.wait_for_timeout(1000)
+
+
+def percent(page: Any, muscle: str) -> int:
+    """What a muscle's bars say, the larger side."""
+    row = page.locator(".bar-row", has_text=muscle)
+    return max(map(int, re.findall(r"(\d+) %", row.inner_text())))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from engines.face.arrays import Floats, Indices, frozen
 from engines.face.mesh import FaceModel
+from engines.face.normals import across
 from engines.face.skin_surface import Doubles, Places
 
 _NECK_CM = (0.0, -7.0, -1.0)  # about which heads turn; a body's place is measured from here
@@ -117,17 +118,7 @@ def _follow(
             )
             down = -scale if k == 1 else scale
             out[i, k] = head + hang[i] * (neck[k] + down * hanging[i, k] - head)
-        ux, uy, uz = (
-            projected[b, 0] - projected[a, 0],
-            projected[a, 1] - projected[b, 1],
-            projected[b, 2] - projected[a, 2],
-        )
-        vx, vy, vz = (
-            projected[c, 0] - projected[a, 0],
-            projected[a, 1] - projected[c, 1],
-            projected[c, 2] - projected[a, 2],
-        )
-        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+        nx, ny, nz = across(projected, a, b, c)
         length = np.sqrt(nx * nx + ny * ny + nz * nz)
         towards = nz / length if length > 0 else np.float32(-1)
         facing[i] = towards + hang[i] * (1 - towards)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.face.arrays import Floats, Indices, Picture, frozen
+from engines.face.normals import across
 from engines.face.skin_surface import SkinSurface
 
 Real = Any  # a number inside a kernel: Numba's float32 or float64
@@ -87,17 +88,7 @@ def _look(picture: Picture, projected: Floats, corners: Indices, depth: Floats, 
         z = (projected[a, 2] + projected[b, 2] + projected[c, 2]) / 3
         if x < 1 or y < 1 or x >= width - 1 or y >= height - 1 or not abs(depth[y, x] - z) < near:
             continue
-        ux, uy, uz = (
-            projected[b, 0] - projected[a, 0],
-            projected[a, 1] - projected[b, 1],
-            projected[b, 2] - projected[a, 2],
-        )
-        vx, vy, vz = (
-            projected[c, 0] - projected[a, 0],
-            projected[a, 1] - projected[c, 1],
-            projected[c, 2] - projected[a, 2],
-        )
-        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+        nx, ny, nz = across(projected, a, b, c)
         length = np.sqrt(nx * nx + ny * ny + nz * nz)
         if not nz > 0.25 * length:
             continue

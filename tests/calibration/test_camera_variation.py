@@ -66,3 +66,11 @@ def test_bare_faces_have_no_mask(pair):
 def test_pictures_that_are_too_small_are_refused(pair, size):
     with pytest.raises(BadInput, match="72"):
         CameraVariation(VariationSettings(size))(*pair, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"flip": 1.5}, {"strength": -0.1}, {"shift": 0.7}, {"bare": 2.0}, {"size": 0}], ids=str
+)
+def test_numbers_that_cannot_be(wrong):
+    with pytest.raises(BadInput, match=str(*wrong.values())):
+        VariationSettings(**wrong)
