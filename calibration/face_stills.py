@@ -39,7 +39,8 @@ Picture = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 _STILLS = 100  # what chance is drawn for, beside the purposes of calibration/cohort_plan.py
-_STUDIO_PX = 300  # picture that is drawn; the crop is about 0.65 of it, as a webcam's of a person at arm's length
+_STUDIO_PX = 300  # least side of the picture that is drawn
+_CROP_SHARE = 0.65  # of that side is about the crop, as in a webcam's picture of a person at arm's length
 _PER_ELECTRODES = 4  # pictures before the electrodes are put on anew
 _SMILING = "smiling"
 
@@ -182,9 +183,10 @@ class _Room:
         self.job = job
         self.model = FaceModel.load(job.sources.face_model)
         self.canonical = CanonicalFace.load(job.canonical)
-        self.studio = Studio(_STUDIO_PX, _STUDIO_PX)
-        self.clean = np.zeros((_STUDIO_PX, _STUDIO_PX, 3), np.uint8)
-        self.mask = np.zeros((_STUDIO_PX, _STUDIO_PX), np.uint8)
+        side = max(_STUDIO_PX, round(job.settings.size / _CROP_SHARE))  # px; a crop is not blown up
+        self.studio = Studio(side, side)
+        self.clean = np.zeros((side, side, 3), np.uint8)
+        self.mask = np.zeros((side, side), np.uint8)
         self.person = lru_cache(maxsize=1)(self._person)
         self.truth = TruthFinder(self.model)
 

@@ -26,7 +26,7 @@ from calibration.descent import Descent, frozen
 from calibration.distributed import Ranks
 from calibration.face_bundle import Ancestor, face_spec, mask_spec, read_ancestor, training_of, write_trained
 from calibration.losses.adversarial import critic_loss, generator_loss
-from calibration.losses.removal import colour_loss, covered_loss, edit_loss, face_loss
+from calibration.losses.removal import colour_loss, covered_loss, edit_loss, face_loss, structure_loss
 from calibration.paired_faces import Paired, PairedFaces
 from calibration.planes import Picture, pictures_of
 from calibration.recipe import Kept, Losses
@@ -60,6 +60,7 @@ class RestoreSettings:
     lambda_face: float = 2.0
     lambda_colour: float = 0.5
     lambda_edit: float = 0.3
+    lambda_structure: float = 0.3
     lambda_gan: float = 0.0  # of a PatchGAN on the restored face; 0 trains without one
     ndf: int = 64  # its features
     variation: float = 1.0  # how far cameras differ, 0..1
@@ -156,6 +157,7 @@ class Restore:
             "face": s.lambda_face * face_loss(face, clean),
             "colour": s.lambda_colour * colour_loss(colour, clean, mask),
             "edit": s.lambda_edit * edit_loss(edit, covered, clean, mask),
+            "structure": s.lambda_structure * structure_loss(face, clean),
         }
         if self.critic is not None:
             with frozen(self.critic), self.descent.precision():

@@ -4,6 +4,7 @@ import json
 import math
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,13 +16,25 @@ from rt.web import protocol
 from rt.web.protocol import Ack, Flags, Packet, Visible, Wish
 
 
-def packet(jpeg: bytes = b"picture", channels: int = 22, pairs: int = 11) -> Packet:
+BLOCKS = ("estimate_percent", "estimate_spread", "expression", "expression_emg")
+
+
+def said(*names: str, channels: int = 22) -> dict[str, Any]:
+    """Those blocks of a packet, and when they were said."""
+    random = np.random.default_rng(8)
+    sizes = dict(zip(BLOCKS, (channels, channels, 52, 52), strict=True))
+    found: dict[str, Any] = {name: random.random(sizes[name], np.float32) for name in names}
+    return {**found, "t_expression": 1.125, "t_expression_emg": 1.375}
+
+
+def packet(jpeg: bytes = b"picture", channels: int = 22, pairs: int = 11, **blocks: Any) -> Packet:
     random = np.random.default_rng(7)
     percent = random.uniform(0, 120, channels).astype(np.float32)
     percent[::5] = np.nan
     return Packet(
         4_000_000_000, Flags.FRAME | Flags.EMG | Flags.RAW, 2**40, 1.25, 1.5, random.random(channels, np.float32),
         percent, random.uniform(-100, 100, pairs).astype(np.float32), np.arange(channels, dtype=np.uint8) % 4, jpeg,
+        **blocks,
     )  # fmt: skip
 
 
@@ -37,15 +50,38 @@ def test_packet_comes_back_as_it_was(jpeg, channels, pairs):
     assert bytes(found.jpeg) == jpeg
 
 
+@pytest.mark.parametrize("names", [(), BLOCKS, ("estimate_percent",), ("expression",), ("expression_emg",)])
+@pytest.mark.parametrize("channels", [22, 18])
+def test_what_networks_say_comes_back_as_it_was_and_is_empty_where_nothing_says_it(names, channels):
+    given_ = packet(channels=channels, **said(*names, channels=channels))
+    found = protocol.decode_packet(protocol.encode_packet(given_, 2.0))
+    for name in BLOCKS:
+        np.testing.assert_array_equal(getattr(found, name), getattr(given_, name))
+        assert len(getattr(found, name)) == (0 if name not in names else 52 if "expression" in name else channels)
+    assert (found.t_expression, found.t_expression_emg) == (1.125, 1.375)
+    np.testing.assert_array_equal(found.contact, given_.contact)
+    assert bytes(found.jpeg) == b"picture"
+
+
+@pytest.mark.parametrize(("name", "size"), [("estimate_percent", 21), ("estimate_spread", 1), ("expression", 55)])
+def test_a_block_of_another_size_is_refused(name, size):
+    with pytest.raises(BadMessage, match=f"{name} has (22|52) values or none, found {size}"):
+        protocol.encode_packet(packet(**{name: np.zeros(size, np.float32)}), 0.0)
+
+
 def test_packet_lies_as_the_table_in_the_docstring_says():
-    data = protocol.encode_packet(packet(), 2.0)
+    data = protocol.encode_packet(packet(**said(*BLOCKS)), 2.0)
     assert struct.unpack_from("<I", data, 0)[0] == 0x504F594D
     assert data[:4] == b"MYOP"
-    assert struct.unpack_from("<HH", data, 4) == (1, int(Flags.FRAME | Flags.EMG | Flags.RAW))
+    assert struct.unpack_from("<HH", data, 4) == (2, int(Flags.FRAME | Flags.EMG | Flags.RAW))
     assert struct.unpack_from("<IHH", data, 8) == (4_000_000_000, 22, 11)
     assert struct.unpack_from("<ddd", data, 16) == (1.25, 1.5, 2.0)
     assert struct.unpack_from("<QI", data, 40) == (2**40, 7)
-    assert struct.unpack_from("<f", data, 56)[0] == packet().envelope_uv[0]
+    assert struct.unpack_from("<HHHHIdd", data, 52) == (22, 22, 52, 52, 0, 1.125, 1.375)
+    assert struct.unpack_from("<f", data, 80)[0] == packet().envelope_uv[0]
+    first = 80 + 4 * (22 + 22 + 11)
+    for name, before in zip(BLOCKS, (0, 22, 44, 96), strict=True):
+        assert struct.unpack_from("<f", data, first + 4 * before)[0] == said(*BLOCKS)[name][0]
     assert protocol.sent_at(data) == 2.0
     assert data.endswith(b"picture")
 
@@ -59,7 +95,7 @@ def test_the_browsers_twin_has_the_same_numbers():
     assert f"VERSION = {protocol.VERSION};" in text
 
 
-@pytest.mark.parametrize("cut", [0, 10, 55, 56, 200])
+@pytest.mark.parametrize("cut", [0, 10, 79, 80, 200])
 def test_cut_packet_is_refused(cut):
     with pytest.raises(BadMessage):
         protocol.decode_packet(protocol.encode_packet(packet(), 0.0)[:cut])
@@ -79,7 +115,7 @@ def test_text_has_null_for_what_is_not_a_number():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "meant"),
     [
         ('{"ack": 3, "drawn": true, "draw_ms": 4.5}', Ack(3, True, 4.5)),
         ('{"ack": 0, "drawn": false, "draw_ms": 0}', Ack(0, False, 0.0)),
@@ -92,8 +128,8 @@ def test_text_has_null_for_what_is_not_a_number():
         ('{"command": "marker", "value": "smile 3"}', Wish("marker", "smile 3")),
     ],
 )
-def test_what_a_page_says_is_understood(text, said):
-    assert protocol.parse_incoming(text) == said
+def test_what_a_page_says_is_understood(text, meant):
+    assert protocol.parse_incoming(text) == meant
 
 
 @pytest.mark.parametrize(
