@@ -115,6 +115,36 @@ class Muscles(Message):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Expression(Message):
+    """What a face does at one moment, as a network says it.
+
+    t: LSL seconds of the picture or the sample that it was read from.  values: (52,) float32 in [0, 1], the order of
+    `engines.face.blendshapes`, or (55,) float32 where profile is 'flame55'.  source: 'camera', or 'emg' when muscles
+    alone said it.  seq: the frame's number, -1 without one.
+    """
+
+    t: float
+    values: np.ndarray
+    profile: str
+    source: str
+    seq: int = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimate(Message):
+    """Muscle activity guessed from a picture, which is never a measurement and must never be kept as one.
+
+    t: LSL seconds of the picture.  percent: (channel,) float32 >= 0, relative, like %MVC.  spread: (channel,) float32,
+    its standard deviation in the same unit, NaN where the network does not say one.  seq: the frame's number.
+    """
+
+    t: float
+    percent: np.ndarray
+    spread: np.ndarray
+    seq: int = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Frame(Message):
     """One picture of the camera and what has been found out about it.
 
@@ -215,7 +245,8 @@ class Event(Message):
 
 
 _TYPES: dict[str, type[Message]] = {
-    t.__name__: t for t in (Face, Crop, Restored, Muscles, Frame, Parameters, Chunk, Quality, Event)
+    t.__name__: t
+    for t in (Face, Crop, Restored, Muscles, Expression, Estimate, Frame, Parameters, Chunk, Quality, Event)
 }
 _NAMES = {t: tuple(f.name for f in fields(t)) for t in _TYPES.values()}
 

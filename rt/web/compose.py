@@ -10,8 +10,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from rt.message import Frame, Muscles
-from rt.web.protocol import Flags, Packet
+from rt.message import Estimate, Expression, Frame, Muscles
+from rt.web.protocol import SHAPES, Flags, Packet
 
 _REMOVAL = {"restored": Flags.RESTORED, "edit": Flags.EDIT}
 _CLOCK_SET_BACK_S = 1.0  # values that far behind the newest are not late: the sender's clock was set back
@@ -58,6 +58,25 @@ class Composer:
             percent_mvc=muscles.percent_mvc.copy(),
             asymmetry=muscles.asymmetry.copy(),
             contact=muscles.contact.copy(),
+        )
+
+    def take_expression(self, expression: Expression) -> None:
+        """Keep a copy of what a face does; one in another profile than the page's 52 shapes is not for the page."""
+        if expression.values.shape != (SHAPES,):
+            return
+        values = expression.values.copy()
+        if expression.source == "emg":
+            self._newest = replace(self._newest, expression_emg=values, t_expression_emg=expression.t)
+        else:
+            self._newest = replace(self._newest, expression=values, t_expression=expression.t)
+
+    def take_estimate(self, estimate: Estimate) -> None:
+        """Keep a copy of what the muscles are guessed to do."""
+        self._newest = replace(
+            self._newest,
+            estimate_percent=estimate.percent.copy(),
+            estimate_spread=estimate.spread.copy(),
+            t_expression=estimate.t,
         )
 
     def is_late(self, frame: Frame, now: float) -> bool:

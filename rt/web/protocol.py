@@ -1,14 +1,21 @@
 """The words between the live page and its server; `static/protocol.js` is the same in the browser's language.
 
-Server -> browser, binary: one *packet* = header (56 bytes, little-endian) | float32 values | uint8 contacts | JPEG.
+Server -> browser, binary: one *packet* = header (80 bytes, little-endian) | float32 values | uint8 contacts | JPEG.
 
-    offset  0  u32  magic 0x504F594D ('MYOP')     16  f64  t_capture: LSL seconds of the picture (NaN: none)
-            4  u16  version                       24  f64  t_emg: LSL seconds of the newest sample (NaN: none)
-            6  u16  flags                         32  f64  t_sent: LSL seconds, when the packet was made
-            8  u32  packet id                     40  u64  frame sequence number
-           12  u16  muscle channels               48  u32  bytes of JPEG
-           14  u16  muscle pairs                  52  u32  zero
-    values     envelope_uv (channel), percent_mvc (channel), asymmetry (pair), then contact (channel) as uint8
+    offset  0  u32  magic 0x504F594D ('MYOP')     40  u64  frame sequence number
+            4  u16  version                       48  u32  bytes of JPEG
+            6  u16  flags                         52  u16  values of estimate_percent (channels, or 0: none)
+            8  u32  packet id                     54  u16  values of estimate_spread (channels, or 0: none)
+           12  u16  muscle channels               56  u16  values of expression (52, or 0: none)
+           14  u16  muscle pairs                  58  u16  values of expression_emg (52, or 0: none)
+           16  f64  t_capture (1)                 60  u32  zero
+           24  f64  t_emg (2)                     64  f64  t_expression (3)
+           32  f64  t_sent: when it was made      72  f64  t_expression_emg (4)
+    values     envelope_uv (channel), percent_mvc (channel), asymmetry (pair), estimate_percent, estimate_spread,
+               expression, expression_emg, then contact (channel) as uint8
+
+Times are LSL seconds, NaN where there is nothing: (1) of the picture; (2) of the newest sample; (3) of the picture that
+expression and estimates were read from; (4) of the sample that expression_emg was made from.
 
 Server -> browser, text: JSON objects with a `type`: hello, status, alarm, role, refused, ended.
 Browser -> server, text: `{"ack": id, "drawn": bool, "draw_ms": number}`, `{"visible": bool}`,
@@ -28,12 +35,22 @@ import numpy as np
 from rt.errors import BadMessage
 
 MAGIC = 0x504F594D
-VERSION = 1
-HEADER = struct.Struct("<IHHIHHdddQII")
+VERSION = 2
+HEADER = struct.Struct("<IHHIHHdddQIHHHHIdd")
 MAX_INCOMING_BYTES = 2048
 MAX_MARKER_CHARACTERS = 120
 VIEWS = ("camera", "practise")
 REMOVALS = ("raw", "restored", "edit")
+SHAPES = 52
+"""Values of an expression, in the order of `engines.face.blendshapes`."""
+
+_NOTHING = np.zeros(0, np.float32)
+_NOTHING.setflags(write=False)
+
+
+def _nothing() -> np.ndarray:
+    """A block of a packet that is not there."""
+    return _NOTHING
 
 
 class Flags(IntFlag):
@@ -61,6 +78,12 @@ class Packet:
     (channel,) float32, percent_mvc NaN = not calibrated.  asymmetry: (pair,) float32 in [-100, 100], positive =
     right stronger, NaN = not assessable.  contact: (channel,) uint8, 0 off, 1 on, 2 settling, 3 stable.
     jpeg: the encoded picture, empty for a packet of values only.
+
+    What networks say, each of it empty where nothing says it.  estimate_percent: (channel,) float32 >= 0, muscle
+    activity as the picture lets it be guessed: relative, like %MVC, and not measured; NaN for a channel that cannot be
+    estimated.  estimate_spread: (channel,) float32 >= 0, its standard deviation.  expression: (52,) float32 in [0, 1],
+    from the camera.  expression_emg: (52,) float32 in [0, 1], from the muscles alone.  t_expression,
+    t_expression_emg: what moment they are of.
     """
 
     packet_id: int
@@ -73,6 +96,12 @@ class Packet:
     asymmetry: np.ndarray
     contact: np.ndarray
     jpeg: bytes | memoryview = b""
+    estimate_percent: np.ndarray = field(default_factory=_nothing)
+    estimate_spread: np.ndarray = field(default_factory=_nothing)
+    expression: np.ndarray = field(default_factory=_nothing)
+    expression_emg: np.ndarray = field(default_factory=_nothing)
+    t_expression: float = math.nan
+    t_expression_emg: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -108,7 +137,8 @@ class Hello:
     for a real person.  views: which pictures can be asked for.  removals: what can be shown of the electrodes, empty
     where they are not removed.  mirrored: how the page begins; the person may turn
     it round.  hide_when_stale: a late picture is taken away instead of greyed (who does not wish to see the own
-    face without processing sees bars only).
+    face without processing sees bars only).  amplifier: whether muscles are measured at all.  estimated: whether they
+    are estimated from the picture.  expressions: which expressions come, of 'camera' and 'emg'.
     """
 
     subject: str
@@ -128,6 +158,9 @@ class Hello:
     removals: tuple[str, ...] = ()
     mirrored: bool = True
     hide_when_stale: bool = False
+    amplifier: bool = True
+    estimated: bool = False
+    expressions: tuple[str, ...] = ()
     safety: str = "Research software, not a medical device."
 
 
@@ -190,11 +223,17 @@ def encode_packet(packet: Packet, t_sent: float) -> bytes:
             f"a packet needs as many %MVC and contacts as envelopes ({channels}), found "
             f"{len(packet.percent_mvc)} and {len(packet.contact)}"
         )
+    blocks = _blocks(packet)
+    sizes = [len(block) for block in blocks]
+    for size, full, what in zip(sizes, (channels, channels, SHAPES, SHAPES), _BLOCKS, strict=True):
+        if size not in (0, full):
+            raise BadMessage(f"a packet's {what} has {full} values or none, found {size}")
     header = HEADER.pack(
         MAGIC, VERSION, packet.flags, packet.packet_id & 0xFFFFFFFF, channels, pairs,
-        packet.t_capture, packet.t_emg, t_sent, packet.frame_seq, len(packet.jpeg), 0,
+        packet.t_capture, packet.t_emg, t_sent, packet.frame_seq, len(packet.jpeg), *sizes, 0,
+        packet.t_expression, packet.t_expression_emg,
     )  # fmt: skip
-    values = (packet.envelope_uv, packet.percent_mvc, packet.asymmetry)
+    values = (packet.envelope_uv, packet.percent_mvc, packet.asymmetry, *blocks)
     floats = [np.asarray(v, "<f4").tobytes() for v in values]
     return b"".join((header, *floats, np.asarray(packet.contact, np.uint8).tobytes(), packet.jpeg))
 
@@ -203,16 +242,28 @@ def decode_packet(data: bytes) -> Packet:
     """The inverse of `encode_packet`, as a browser reads it; for tests and other clients. Raises BadMessage."""
     if len(data) < HEADER.size:
         raise BadMessage(f"a packet of {len(data)} bytes is shorter than its header of {HEADER.size}")
-    magic, version, flags, number, channels, pairs, t_capture, t_emg, _, seq, jpeg, _ = HEADER.unpack_from(data)
-    start = HEADER.size + 4 * (2 * channels + pairs)
+    found = HEADER.unpack_from(data)
+    magic, version, flags, number, channels, pairs, t_capture, t_emg, _, seq, jpeg = found[:11]
+    sizes, (t_expression, t_expression_emg) = found[11:15], found[16:]
+    lengths = (channels, channels, pairs, *sizes)
+    start = HEADER.size + 4 * sum(lengths)
     if (magic, version) != (MAGIC, VERSION) or len(data) != start + channels + jpeg:
         raise BadMessage(f"not a packet of version {VERSION}, or cut: {len(data)} bytes")
-    values = np.frombuffer(data, "<f4", 2 * channels + pairs, HEADER.size)
+    values = np.split(np.frombuffer(data, "<f4", sum(lengths), HEADER.size), np.cumsum(lengths)[:-1])
     contact = np.frombuffer(data, np.uint8, channels, start)
-    envelope, percent, asymmetry = np.split(values, [channels, 2 * channels])
+    picture = data[start + channels :]
+    envelope, percent, asymmetry, *said = values
     return Packet(
-        number, Flags(flags), seq, t_capture, t_emg, envelope, percent, asymmetry, contact, data[start + channels :]
-    )
+        number, Flags(flags), seq, t_capture, t_emg, envelope, percent, asymmetry, contact, picture,
+        said[0], said[1], said[2], said[3], t_expression, t_expression_emg,
+    )  # fmt: skip
+
+
+_BLOCKS = ("estimate_percent", "estimate_spread", "expression", "expression_emg")
+
+
+def _blocks(packet: Packet) -> tuple[np.ndarray, ...]:
+    return packet.estimate_percent, packet.estimate_spread, packet.expression, packet.expression_emg
 
 
 def sent_at(data: bytes) -> float:

@@ -16,7 +16,9 @@ from rt.message import (
     MAX_MESSAGE_BYTES,
     Chunk,
     Crop,
+    Estimate,
     Event,
+    Expression,
     Face,
     Frame,
     Hop,
@@ -71,6 +73,8 @@ FRAME = Frame(
 )
 RESTORED = Restored(CROP.image, CROP.image + 1, np.full((8, 8), 255, np.uint8))
 MESSAGES = [
+    Expression(4.5, np.linspace(0, 1, 52, dtype=np.float32), "arkit52", "camera", 12),
+    Estimate(4.5, np.array([3.0, np.nan], np.float32), np.array([1.0, np.nan], np.float32), 12),
     FACE,
     replace(FACE, frame_from_face=None),
     CROP,

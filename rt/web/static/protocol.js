@@ -1,10 +1,12 @@
 // The words between this page and its server: the twin of rt/web/protocol.py, which describes every field.
 
 export const MAGIC = 0x504f594d;
-export const VERSION = 1;
-export const HEADER_BYTES = 56;
+export const VERSION = 2;
+export const HEADER_BYTES = 80;
 export const FRAME = 1, EMG = 2, STALE_FRAME = 4, STALE_EMG = 8, RECORDING = 16, FIXED_CROP = 32, SYNTHETIC = 64;
 export const PRACTISE = 128, RAW = 256, RESTORED = 512, EDIT = 1024, NO_FACE = 2048;
+
+const BLOCKS = ["estimatePercent", "estimateSpread", "expression", "expressionEmg"];
 
 // The newest packet, unpacked into arrays that are made once per session.
 export class Live {
@@ -19,6 +21,12 @@ export class Live {
     this.percent = new Float32Array(channels).fill(NaN);
     this.asymmetry = new Float32Array(pairs).fill(NaN);
     this.contact = new Uint8Array(channels);
+    this.estimatePercent = new Float32Array(0); // these four are empty while nothing says them
+    this.estimateSpread = new Float32Array(0);
+    this.expression = new Float32Array(0);
+    this.expressionEmg = new Float32Array(0);
+    this.tExpression = NaN;
+    this.tExpressionEmg = NaN;
     this.jpeg = null; // Uint8Array on the received buffer, null without a picture
   }
 
@@ -36,18 +44,26 @@ export class Live {
     this.tEmg = head.getFloat64(24, true);
     this.tSent = head.getFloat64(32, true);
     this.seq = Number(head.getBigUint64(40, true));
-    const values = new Float32Array(buffer, HEADER_BYTES, 2 * channels + pairs);
-    copy(values, 0, this.envelope);
-    copy(values, channels, this.percent);
-    copy(values, 2 * channels, this.asymmetry);
+    this.tExpression = head.getFloat64(64, true);
+    this.tExpressionEmg = head.getFloat64(72, true);
+    const sizes = BLOCKS.map((_, i) => head.getUint16(52 + 2 * i, true));
+    const values = new Float32Array(buffer, HEADER_BYTES, sizes.reduce((a, b) => a + b, 2 * channels + pairs));
+    let at = 0;
+    for (const array of [this.envelope, this.percent, this.asymmetry]) at = copy(values, at, array);
+    BLOCKS.forEach((name, i) => {
+      if (this[name].length !== sizes[i]) this[name] = new Float32Array(sizes[i]);
+      at = copy(values, at, this[name]);
+    });
     const start = HEADER_BYTES + 4 * values.length;
     this.contact.set(new Uint8Array(buffer, start, channels));
     this.jpeg = size ? new Uint8Array(buffer, start + channels, size) : null;
   }
 }
 
+// Fills an array from an offset on; returns where it ended.
 function copy(from, offset, to) {
   for (let i = 0; i < to.length; i++) to[i] = from[offset + i];
+  return offset + to.length;
 }
 
 // "orbicularis_oculi" -> "Orbicularis oculi"

@@ -15,7 +15,6 @@ from rt.errors import BadMessage
 from rt.web import protocol
 from rt.web.protocol import Ack, Flags, Packet, Visible, Wish
 
-
 BLOCKS = ("estimate_percent", "estimate_spread", "expression", "expression_emg")
 
 
