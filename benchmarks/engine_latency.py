@@ -167,7 +167,7 @@ def measure(
         works[way] = _bound(engine, given[0])
     one_turn = sum(_seconds(work) for work in works.values())
     in_a_row = _IN_A_ROW if one_turn < seconds / 100 else 2
-    repeats = int(np.clip(seconds / one_turn / in_a_row, 6, 100))
+    repeats = int(np.clip(seconds / one_turn / in_a_row, 3, 100))
     named = {str(i): work for i, work in enumerate(works.values())}
     spreads = alternate(named, repeats, 1, in_a_row)
     rows = [
@@ -201,8 +201,10 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
-def footprint(network: Network, way: Contender, threads: int | None, pictures: int = 60) -> Row:
+def footprint(network: Network, way: Contender, threads: int | None, seconds: float = 2.0) -> Row:
     """What a fresh process needs to run one contender: memory, and processor time per picture at 30 pictures a second.
+
+    A network that is slower than that is shown as many as it manages in that time, and two at least.
 
     Call it in a process of its own.
     """
@@ -210,16 +212,23 @@ def footprint(network: Network, way: Contender, threads: int | None, pictures: i
     before = _device_bytes(way.device)
     engine = way.open(model, threads)
     work = _bound(engine, agreement.probes(engine.inputs, 1)[0])
-    for _ in range(10):
-        work()
+    _for_a_while(work, seconds / 4)
     found: Row = {"memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
     if way.device == "cuda":
         return {**found, "device_mb": (_device_bytes("cuda") - before) / 2**20}
-    busy, begin = time.process_time(), time.perf_counter()
-    for i in range(pictures):
-        work()
-        time.sleep(max(0.0, begin + (i + 1) / LIVE_FPS - time.perf_counter()))
+    busy = time.process_time()
+    pictures = _for_a_while(work, seconds, 1 / LIVE_FPS)
     return {**found, "cpu_ms_live": (time.process_time() - busy) / pictures * 1e3}
+
+
+def _for_a_while(work: Callable[[], object], seconds: float, apart_s: float = 0.0) -> int:
+    """Calls work, one call every apart_s where it is quick enough.  Returns how often: twice or more."""
+    begin, done = time.perf_counter(), 0
+    while done < 2 or time.perf_counter() < begin + seconds:
+        work()
+        done += 1
+        time.sleep(max(0.0, begin + done * apart_s - time.perf_counter()))
+    return done
 
 
 def _device_bytes(device: str) -> int:

@@ -46,6 +46,8 @@ def training_of(faces: FaceSet, seed: int, ancestor: Ancestor | None = None) -> 
     if ancestor is None:
         return Training(faces.origin, people, faces.synthetic, faces.licence, seed)
     before = ancestor.training
+    if before.data == faces.origin and people >= before.people:  # everybody once more, and not somebody new
+        return Training(faces.origin, people, faces.synthetic, faces.licence, seed)
     licences = dict.fromkeys((before.licence, faces.licence))
     return Training(
         data=f"{before.data}; then, from the bundle {ancestor.name} on: {faces.origin}",

@@ -52,15 +52,21 @@ def bare_network(manifest: Manifest) -> "nn.Module":
 
 
 def _resnet_generator(manifest: Manifest) -> "nn.Module":
-    from engines.networks.resnet_generator import ResnetGenerator
+    from engines.networks.resnet_generator import STEP, GeneratorSizes, ResnetGenerator
 
-    return _picture_generator(manifest, ResnetGenerator)
+    return _picture_generator(manifest, ResnetGenerator, GeneratorSizes, STEP)
 
 
 def _attentive_generator(manifest: Manifest) -> "nn.Module":
-    from engines.networks.resnet_generator import AttentiveGenerator
+    from engines.networks.resnet_generator import STEP, AttentiveGenerator, GeneratorSizes
 
-    return _picture_generator(manifest, AttentiveGenerator)
+    return _picture_generator(manifest, AttentiveGenerator, GeneratorSizes, STEP)
+
+
+def _coarse_to_fine(manifest: Manifest) -> "nn.Module":
+    from engines.networks.coarse_to_fine import STEP, CoarseToFineGenerator, CoarseToFineSizes
+
+    return _picture_generator(manifest, CoarseToFineGenerator, CoarseToFineSizes, STEP)
 
 
 def _emg_mlp(manifest: Manifest) -> "nn.Module":
@@ -95,18 +101,19 @@ def _face_encoder(manifest: Manifest) -> "nn.Module":
 _BUILDERS: dict[str, Callable[[Manifest], "nn.Module"]] = {
     "resnet_generator": _resnet_generator,
     "attentive_generator": _attentive_generator,
+    "coarse_to_fine_generator": _coarse_to_fine,
     "face_encoder": _face_encoder,
     "emg_mlp": _emg_mlp,
 }
 
 
-def _picture_generator(manifest: Manifest, make: Callable[[Any], "nn.Module"]) -> "nn.Module":
+def _picture_generator(manifest: Manifest, make: Callable[[Any], "nn.Module"], sizes_of: Any, step: int) -> "nn.Module":
+    """sizes_of: the dataclass of a network's sizes.  step: what its pictures' sides divide by."""
     from engines.networks.picture_network import PictureNetwork
-    from engines.networks.resnet_generator import STEP, GeneratorSizes
 
-    _check_sizes(manifest, [field.name for field in fields(GeneratorSizes)])
+    _check_sizes(manifest, [field.name for field in fields(sizes_of)])
     try:
-        sizes = GeneratorSizes(**manifest.sizes)
+        sizes = sizes_of(**manifest.sizes)
         network = PictureNetwork(make(sizes), manifest.inputs, manifest.outputs)
     except BadInput as error:
         raise BundleError(f"the manifest's sizes do not fit: {error}") from error
@@ -115,9 +122,9 @@ def _picture_generator(manifest: Manifest, make: Callable[[Any], "nn.Module"]) -
     if channels != sizes.in_channels:
         raise BundleError(f"the manifest's inputs have {channels} channels, its network wants {sizes.in_channels}")
     pictures = {spec.shape[:2] for spec in (*manifest.inputs, *manifest.outputs) if spec.shape}
-    if len(pictures) != 1 or any(side % STEP for side in next(iter(pictures))):
+    if len(pictures) != 1 or any(side % step for side in next(iter(pictures))):
         raise BundleError(
-            f"the manifest's pictures must be of one size whose sides divide by {STEP}, found {sorted(pictures)}"
+            f"the manifest's pictures must be of one size whose sides divide by {step}, found {sorted(pictures)}"
         )
     return network
 

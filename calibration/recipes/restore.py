@@ -6,13 +6,18 @@ stays the camera's; and the made sets know what is behind every electrode, so a 
 adversarial one.  Every pair is seen by another camera (calibration/camera_variation.py), or the skin that is filled in
 has the wrong colour on real pictures (FACTS 3).
 
-    myomirror train restore --data FACES --out BUNDLE                                  restore-cpu
-    myomirror train restore --data FACES --out BUNDLE --size 256 --ngf 64              restore-gpu
+    myomirror train restore --data FACES --out BUNDLE                                                      restore-cpu
+    myomirror train restore --data FACES --out BUNDLE --start-from restore-cpu --size 256 --ngf 64 \\
+        --set coarse_ngf=32                                                                                restore-gpu
+
+With coarse_ngf, a generator of that many features works at half the side, and what --start-from names is put there
+(engines/networks/coarse_to_fine.py).
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -33,11 +38,15 @@ from calibration.recipe import Kept, Losses
 from calibration.setting_words import as_json
 from calibration.train_data import Parts, open_faces, parts_of
 from calibration.train_order import Kind, Order, in_loop
-from engines.bundle import Manifest
+from engines.bundle import Manifest, read_bundle
 from engines.networks.blocks import initialise
+from engines.networks.coarse_to_fine import STEP as FINE_STEP
+from engines.networks.coarse_to_fine import CoarseToFineGenerator, CoarseToFineSizes
 from engines.networks.resnet_generator import STEP, AttentiveGenerator, GeneratorSizes
+from engines.shipped import bundle_folder
 from rt.errors import BadSettings
 
+COARSE = "attentive_generator"  # as manifests call it
 _SHY = -1.0  # bias of the edit mask at the start: it begins with editing a quarter
 _LARGEST_GRADIENT = 1.0  # of a step, as a norm
 _LAST_RATE = 0.02  # of the learning rate, at the end
@@ -49,6 +58,8 @@ class RestoreSettings:
 
     ngf: int = 32
     blocks: int = 3
+    coarse_ngf: int = 0  # features of a generator at half the side, inside; 0: none
+    coarse_blocks: int = 3
     size: int = 128  # px
     load_ratio: float = 1.0  # pictures are loaded so much larger; 1: the face is as large as in the live crop
     batch: int = 8  # over all processes
@@ -72,8 +83,9 @@ class RestoreSettings:
 
     def __post_init__(self) -> None:
         """Raises BadSettings for a number that cannot be."""
-        if self.size % STEP or self.size < SMALLEST:
-            raise BadSettings(f"size must divide by {STEP} and be {SMALLEST} or more, found {self.size}")
+        step = FINE_STEP if self.coarse_ngf else STEP
+        if self.size % step or self.size < SMALLEST:
+            raise BadSettings(f"size must divide by {step} and be {SMALLEST} or more, found {self.size}")
         for name in ("warm_up", "variation", "bare"):
             if not 0 <= getattr(self, name) <= 1:
                 raise BadSettings(f"{name} must be 0..1, found {getattr(self, name)}")
@@ -82,7 +94,14 @@ class RestoreSettings:
                 raise BadSettings(f"{name} must be 1 or more, found {getattr(self, name)}")
         if self.load_ratio < 1:
             raise BadSettings(f"load_ratio must be 1 or more, found {self.load_ratio}")
-        GeneratorSizes(self.ngf, self.blocks)
+        _ = self.sizes
+
+    @property
+    def sizes(self) -> GeneratorSizes | CoarseToFineSizes:
+        """Of the network.  Raises BadInput when they cannot be."""
+        if not self.coarse_ngf:
+            return GeneratorSizes(self.ngf, self.blocks)
+        return CoarseToFineSizes(self.ngf, self.blocks, self.coarse_ngf, self.coarse_blocks)
 
     @property
     def load(self) -> int:
@@ -105,13 +124,10 @@ class Restore:
         self.faces = PairedFaces(faces, variation, settings.load, settings.batch, settings.seed, ranks)
         self.seed, self.epochs, self.steps_per_epoch = settings.seed, settings.epochs, self.faces.steps_per_epoch
 
-        self.generator = AttentiveGenerator(GeneratorSizes(settings.ngf, settings.blocks))
-        initialise(self.generator, settings.seed)
-        assert self.generator.head.conv.bias is not None
-        self.generator.head.conv.bias.data[-1] = _SHY
+        self.generator = _begun(settings)
         self.ancestor: Ancestor | None = None
         if order.start_from is not None:
-            self.ancestor = read_ancestor(order.start_from, "generator", {"generator": self.generator})
+            self.ancestor = _inherit(self.generator, order.start_from)
         self.identity = {
             **as_json(settings),
             "origin": faces.origin,
@@ -199,8 +215,8 @@ class Restore:
             metrics = held_out.measured(network, parts.held_out, s.size, s.load, parts.held_out_words)
         manifest = Manifest(
             system="mc_cyclegan",
-            network="attentive_generator",
-            sizes=asdict(GeneratorSizes(s.ngf, s.blocks)),
+            network="coarse_to_fine_generator" if s.coarse_ngf else COARSE,
+            sizes=asdict(s.sizes),
             inputs=(face_spec("face", s.size),),
             outputs=(face_spec("face", s.size), mask_spec("edit", s.size), face_spec("colour", s.size)),
             training=training_of(parts.train, s.seed, self.ancestor),
@@ -218,6 +234,30 @@ class Restore:
         share = step / max(total, 1)
         rising = min(1.0, share / self.settings.warm_up) if self.settings.warm_up else 1.0
         return rising * (_LAST_RATE + (1 - _LAST_RATE) * (1 + math.cos(math.pi * min(share, 1.0))) / 2)
+
+
+def _begun(settings: RestoreSettings) -> AttentiveGenerator | CoarseToFineGenerator:
+    """The network before it has learned anything."""
+    sizes = settings.sizes
+    if isinstance(sizes, GeneratorSizes):
+        network = AttentiveGenerator(sizes)
+        initialise(network, settings.seed)
+        assert network.head.conv.bias is not None
+        network.head.conv.bias.data[-1] = _SHY
+        return network
+    around = CoarseToFineGenerator(sizes)
+    initialise(around, settings.seed)
+    nn.init.zeros_(around.head.conv.weight)  # it begins with what the coarse one finds
+    assert around.coarse.head.conv.bias is not None
+    around.coarse.head.conv.bias.data[-1] = _SHY
+    return around
+
+
+def _inherit(network: AttentiveGenerator | CoarseToFineGenerator, bundle: Path) -> Ancestor:
+    """Load a bundle's weights: as the whole network, or as the coarse one inside when they are such a one's."""
+    inner = isinstance(network, CoarseToFineGenerator) and read_bundle(bundle_folder(bundle)).manifest.network == COARSE
+    heir: nn.Module = network.coarse if inner and isinstance(network, CoarseToFineGenerator) else network
+    return read_ancestor(bundle, "generator", {"generator": heir})
 
 
 KIND = Kind(settings=RestoreSettings(), learn=in_loop(Restore), fine_tuning={"epochs": 5, "learning_rate": 2e-4})

@@ -5,6 +5,7 @@ with nearest-neighbour upsampling.  Paper: ngf 64; 3 blocks, 4.3 million paramet
 9 blocks, 11.4 million (EIFER).  Tensors are (picture, channel, height, width).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from engines.errors import BadInput
 from engines.networks.blocks import InstanceNorm, ReflectConv, ResidualBlock, UpConv
 
+LEAST_CONTRAST = 0.02  # standard deviation below which a channel counts as empty; 2.5 grey levels
 STEP = 4  # height and width must divide by it: two convolutions halve them
 
 
@@ -44,13 +46,13 @@ class _Body(nn.Module):
         super().__init__()
         self.sizes = sizes
         ngf = sizes.ngf
-        self.stem = _normed(ReflectConv(sizes.in_channels, ngf, 7))  # (N, ngf, H, W)
+        self.stem = normed(ReflectConv(sizes.in_channels, ngf, 7))  # (N, ngf, H, W)
         self.down = nn.Sequential(
-            _normed(nn.Conv2d(ngf, 2 * ngf, 3, stride=2, padding=1)),  # (N, 2 ngf, H/2, W/2)
-            _normed(nn.Conv2d(2 * ngf, 4 * ngf, 3, stride=2, padding=1)),  # (N, 4 ngf, H/4, W/4)
+            normed(nn.Conv2d(ngf, 2 * ngf, 3, stride=2, padding=1)),  # (N, 2 ngf, H/2, W/2)
+            normed(nn.Conv2d(2 * ngf, 4 * ngf, 3, stride=2, padding=1)),  # (N, 4 ngf, H/4, W/4)
         )
         self.blocks = nn.Sequential(*(ResidualBlock(4 * ngf) for _ in range(sizes.blocks)))
-        self.up = nn.Sequential(_normed(UpConv(4 * ngf, 2 * ngf)), _normed(UpConv(2 * ngf, ngf)))
+        self.up = nn.Sequential(normed(UpConv(4 * ngf, 2 * ngf)), normed(UpConv(2 * ngf, ngf)))
         self.head = ReflectConv(ngf, head_channels, 7)  # (N, head_channels, H, W)
 
     def features(self, x: Tensor) -> Tensor:
@@ -100,7 +102,6 @@ class AttentiveGenerator(_Body):
         "edit": (0.0, 1.0),
         "colour": (-1.0, 1.0),
     }
-    least_contrast = 0.02  # standard deviation below which a channel counts as empty; 2.5 grey levels
 
     def __init__(self, sizes: GeneratorSizes | None = None) -> None:
         """Raises BadInput when there are fewer input than output channels."""
@@ -112,25 +113,39 @@ class AttentiveGenerator(_Body):
             )
         super().__init__(sizes, sizes.out_channels + 1)
 
-    def features(self, x: Tensor) -> Tensor:
-        """As the body's, with shortcuts."""
+    def last_features(self, x: Tensor) -> Tensor:
+        """What the head sees: (N, ngf, H, W).  x: (N, in_channels, H, W), level and contrast taken off."""
         whole = self.stem(x)  # (N, ngf, H, W)
         half = self.down[0](whole)  # (N, 2 ngf, H/2, W/2)
         y = self.up[0](self.blocks(self.down[1](half))) + half
-        found: Tensor = self.head(self.up[1](y) + whole)
+        found: Tensor = self.up[1](y) + whole
         return found
+
+    def features(self, x: Tensor) -> Tensor:
+        """As the body's, with shortcuts."""
+        y: Tensor = self.head(self.last_features(x))
+        return y
 
     def forward(self, x: Tensor) -> Edited:
         """x: (N, in_channels, H, W) in [-1, 1]; H and W divide by 4."""
-        channels = self.sizes.out_channels
-        variance, level = torch.var_mean(x.float(), (2, 3), correction=0, keepdim=True)  # (N, in_channels, 1, 1)
-        contrast = torch.sqrt(variance + self.least_contrast**2)
-        y = self.features(((x - level) / contrast).to(x.dtype))
-        colour = (y[:, :channels] * contrast[:, :channels] + level[:, :channels]).clamp(-1, 1).to(x.dtype)
-        edit = torch.sigmoid(y[:, channels:])
-        picture = x[:, :channels]
-        return Edited(picture + edit * (colour - picture), edit, colour)
+        return edited(x, self.features, self.sizes.out_channels)
 
 
-def _normed(layer: nn.Module) -> nn.Sequential:
+def edited(x: Tensor, features: Callable[[Tensor], Tensor], channels: int) -> Edited:
+    """Edit the first channels of a picture x, (N, C, H, W) in [-1, 1].
+
+    features: from x, its level and contrast taken off, to (N, channels + 1, H, W): colours without level and contrast,
+    and the edit mask before its sigmoid.
+    """
+    variance, level = torch.var_mean(x.float(), (2, 3), correction=0, keepdim=True)  # (N, C, 1, 1)
+    contrast = torch.sqrt(variance + LEAST_CONTRAST**2)
+    y = features(((x - level) / contrast).to(x.dtype))
+    colour = (y[:, :channels] * contrast[:, :channels] + level[:, :channels]).clamp(-1, 1).to(x.dtype)
+    edit = torch.sigmoid(y[:, channels:])
+    picture = x[:, :channels]
+    return Edited(picture + edit * (colour - picture), edit, colour)
+
+
+def normed(layer: nn.Module) -> nn.Sequential:
+    """A layer as nearly all here are: normalised, then rectified."""
     return nn.Sequential(layer, InstanceNorm(), nn.ReLU(inplace=True))

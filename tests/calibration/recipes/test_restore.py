@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 from rich.console import Console  # noqa: E402
 
 import engines  # noqa: E402
+import engines.weights  # noqa: E402
 from calibration.distributed import Ranks  # noqa: E402
 from calibration.loop import Run, train  # noqa: E402
 from calibration.recipes.restore import Restore, RestoreSettings  # noqa: E402
@@ -102,6 +103,23 @@ def test_a_bundle_is_trained_further(oval_faces, tmp_path):
     assert recipe.parts.train.people == ("p3",)
     trained(recipe, bundle=True)
     assert "from the bundle first on" in read_bundle(tmp_path / "second").manifest.training.data
+
+
+def test_a_larger_network_begins_with_what_a_smaller_one_knows(oval_faces, tmp_path):
+    trained(recipe_of(oval_faces, tmp_path / "small"), bundle=True)
+    settings = changed(TINY, {"ngf": 8, "coarse_ngf": 4, "coarse_blocks": 1, "size": 64, "epochs": 1})
+    order = Order(oval_faces, tmp_path / "large", start_from=tmp_path / "small")
+    recipe = Restore(replace(order, run=Run(work_folder(order.out))), settings, HERE)
+    kept = engines.weights.unpack(read_bundle(tmp_path / "small").arrays)
+    for name, value in recipe.generator.coarse.state_dict().items():
+        assert np.array_equal(value.numpy(), kept[name]), name
+    trained(recipe, bundle=True)
+    manifest = read_bundle(tmp_path / "large").manifest
+    assert manifest.network == "coarse_to_fine_generator"
+    assert manifest.training.people == 2  # the same two
+    engine = engines.load(tmp_path / "large", device="cpu")
+    assert engine.run({"face": np.full((64, 64, 3), 90, np.uint8)})["edit"].shape == (64, 64)
+    engine.close()
 
 
 @pytest.mark.parametrize(
