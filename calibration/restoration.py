@@ -66,7 +66,14 @@ class Way(Protocol):
         ...
 
     def frame(self, covered: Picture, mask: Plane, crop: Picture, crop_from_frame: Affine) -> Picture:
-        """The whole frame without them; crop: what `warp` cut out of it with the (2, 3) crop_from_frame."""
+        """The whole frame without them; crop: what `warp` cut out of it with the (2, 3) crop_from_frame.
+
+        Frames of a clip come in order.
+        """
+        ...
+
+    def restart(self) -> None:
+        """The next frame is another clip's."""
         ...
 
 
@@ -82,6 +89,9 @@ class Attached:
     def frame(self, covered: Picture, mask: Plane, crop: Picture, crop_from_frame: Affine) -> Picture:
         """The frame as it is."""
         return covered
+
+    def restart(self) -> None:
+        """Nothing is carried over."""
 
 
 class Inpainted:
@@ -99,6 +109,9 @@ class Inpainted:
         """The frame, inpainted at its own size."""
         return self.how.fill(covered, mask)
 
+    def restart(self) -> None:
+        """Nothing is carried over."""
+
 
 class Removed:
     """A bundle, exactly as the live picture runs it."""
@@ -107,6 +120,7 @@ class Removed:
         """has_edit: whether the network says where it edits."""
         self.name, self.has_edit, self._restorer = name, has_edit, restorer
         self._paste = EditPaste(restorer.size)
+        self._follows = False
 
     def crop(self, covered: Picture, mask: Plane) -> Picture:
         """The network's crop."""
@@ -122,10 +136,15 @@ class Removed:
 
     def frame(self, covered: Picture, mask: Plane, crop: Picture, crop_from_frame: Affine) -> Picture:
         """The frame with the edit laid over it at its own size."""
-        _, colour, edit = self._restorer.run(crop)
+        _, colour, edit = self._restorer.run(crop, self._follows)
+        self._follows = True
         out = covered.copy()
         self._paste.lay(out, colour, edit, crop_from_frame)
         return out
+
+    def restart(self) -> None:
+        """The next frame is not steadied by this one."""
+        self._follows = False
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from engines.bundle import Manifest
 from engines.contract import check_emg, require
 from engines.errors import BundleError
 from engines.face.edit_paste import blend
+from engines.face.steady import Steady
 from engines.spec import ArraySpec, Engine
 
 Picture = npt.NDArray[np.uint8]
@@ -79,13 +80,15 @@ class Restorer:
         # Two of each: what was handed out may still be on its way when the next picture comes
         self._faces, self._colours = ([np.zeros(shape, np.uint8) for _ in range(2)] for _ in range(2))
         self._edits = [np.full(shape[:2], 255, np.uint8) for _ in range(2)]
+        self._steady = Steady(self.size)
         above = np.maximum(np.arange(256) - _FLOOR, 0)
         self._lift = np.rint(above * (255 / above[-1])).astype(np.uint8)
 
-    def run(self, face: Picture) -> tuple[Picture, Picture, Picture]:
+    def run(self, face: Picture, follows: bool = False) -> tuple[Picture, Picture, Picture]:
         """Take the electrodes off one face.
 
-        face: (size, size, 3) uint8 BGR, C-contiguous.
+        face: (size, size, 3) uint8 BGR, C-contiguous.  follows: whether it is the next moment of the same face as the
+        one before; then what is painted is steadied.
         Returns (restored, colour, edit): the face without electrodes, (size, size, 3); what is laid over the covered
         skin, (size, size, 3); and where, (size, size), 255 = all of it, exactly 0 where nothing is to change.
         Raises BadInput when the face does not fit.
@@ -97,6 +100,7 @@ class Restorer:
         np.copyto(colour, found["colour" if self._has_edit else "face"])
         if self._has_edit:
             cv2.LUT(found["edit"], self._lift, dst=edit)
+        (self._steady.follow if follows else self._steady.begin)(colour, edit)
         return blend(face, colour, edit, self._faces[0]), colour, edit
 
     def close(self) -> None:

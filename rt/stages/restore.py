@@ -1,6 +1,7 @@
 """Takes the electrodes off the face: a network from a bundle finds them and says what skin to show in their place."""
 
 import importlib.util
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
@@ -18,6 +19,7 @@ from rt.stage import Context, Emit, Node
 
 RAW, RESTORED, EDIT = "raw", "restored", "edit"
 VIEWS = (RAW, RESTORED, EDIT)
+_FOLLOWS_S = 0.25  # two faces further apart are not steadied: too much happens between them
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class RestoreStage(Node[RestoreSettings]):
         self._model, self._fit = read_restorer(settings.bundle, settings.chain)
         self._view: str = settings.view
         self._restorer: Restorer | None = None
+        self._t_last = -math.inf  # capture of the face before
 
     def open(self) -> None:
         """Load and warm the network. Raises BadSettings when it cannot be run here, or disagrees with its manifest."""
@@ -69,7 +72,8 @@ class RestoreStage(Node[RestoreSettings]):
         face = np.zeros((self._fit.size, self._fit.size, 3), np.uint8)
         for writeable in (True, False):  # a crop from another process is read-only: Numba compiles that anew
             face.flags.writeable = writeable
-            self._restorer.run(face)
+            for follows in (False, True):
+                self._restorer.run(face, follows)
         self.context.tell(
             role="restore",
             backend=engine.backend,
@@ -88,7 +92,9 @@ class RestoreStage(Node[RestoreSettings]):
             return [("frame", replace(message, removal=RAW))]
         if crop is None or not (crop.tracked or self.settings.allow_untracked):
             return [("frame", message)]
-        found = Restored(*restorer.run(crop.image))
+        follows = 0 < message.t_capture - self._t_last < _FOLLOWS_S
+        self._t_last = message.t_capture
+        found = Restored(*restorer.run(crop.image, follows))
         return [("frame", replace(message, crop=replace(crop, image=found.face), removal=self._view, restored=found))]
 
     def command(self, name: str, value: Any) -> None:

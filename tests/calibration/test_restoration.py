@@ -142,7 +142,8 @@ class Restorer:
         self.given = np.zeros((32, 32), np.uint8)
         self.given[10:20, 10:20] = 255
 
-    def run(self, face):
+    def run(self, face, follows=False):
+        self.followed = follows
         self.restored = np.where(self.given[:, :, None] > 0, self.colour, face).astype(np.uint8)
         return self.restored, self.colour, self.given
 
@@ -164,6 +165,12 @@ def test_a_bundle_is_run_and_pasted_as_live_does_it():
     before = frame.copy()
     assert (way.frame(frame, mask, crop, matrix) == wanted).all()
     assert (frame == before).all()
+    assert not restorer.followed
+    way.frame(frame, mask, crop, matrix)
+    assert restorer.followed
+    way.restart()
+    way.frame(frame, mask, crop, matrix)
+    assert not restorer.followed
 
 
 def test_a_network_without_an_edit_mask_shows_its_change():

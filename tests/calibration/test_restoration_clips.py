@@ -56,6 +56,9 @@ class Frozen:
         assert (crop == crop_of(covered, crop_from_frame, 32)).all()
         return np.full_like(covered, 128)
 
+    def restart(self):
+        self.clips = getattr(self, "clips", 0) + 1
+
 
 @pytest.fixture
 def recordings(painted_cohort, monkeypatch):

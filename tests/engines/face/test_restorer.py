@@ -104,3 +104,16 @@ def test_what_was_handed_out_outlives_the_next_face():
     assert (second[0] == 20).all()
     restorer.close()
     assert engine.closed
+
+
+def test_the_next_moment_is_steadied_and_a_new_face_is_not():
+    engine = Scripted(MANIFEST.outputs, edit=np.full((SIDE, SIDE), 255, np.uint8))
+    restorer = Restorer(engine)
+    face = np.zeros(FACE.shape, np.uint8)
+    engine.found["colour"][:] = 100
+    restorer.run(face)
+    engine.found["colour"][:] = 102
+    assert (restorer.run(face, follows=True)[0] == 101).all()  # unrest: 0.3 of it
+    assert (restorer.run(face)[0] == 102).all()
+    engine.found["colour"][:] = 150
+    assert (restorer.run(face, follows=True)[0] == 150).all()  # movement
