@@ -120,8 +120,10 @@ class ClipMeter:
 
     def measure(self, clip: Clip, split: str, fold: int, reader: ExpressionReader) -> None:
         """Add a clip.  Raises BadInput when one of its files cannot be read."""
-        for each in (*self.found.flicker.values(), *self._ways):
-            each.restart()
+        for flicker in self.found.flicker.values():
+            flicker.restart()
+        for way in self._ways:
+            way.restart()
         truth = clip.truth().expression
         shown: dict[str, list[Picture]] = {}
         seen = 0

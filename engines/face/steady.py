@@ -65,22 +65,23 @@ def _changes(colour: Picture, edit: Plane, last_colour: Fixed, last_edit: Fixed,
         for x in range(edit.shape[1]):
             most = 0
             for c in range(3):
-                most = max(most, abs(np.int32(colour[y, x, c]) - (np.int32(last_colour[y, x, c]) + 128 >> 8)))
+                change = abs(int(colour[y, x, c]) - (int(last_colour[y, x, c]) + 128 >> 8))
+                most = max(most, change)
             changes[0, y, x] = most
-            changes[1, y, x] = abs(np.int32(edit[y, x]) - (np.int32(last_edit[y, x]) + 128 >> 8))
+            changes[1, y, x] = abs(int(edit[y, x]) - (int(last_edit[y, x]) + 128 >> 8))
 
 
 @numba.njit(cache=True, nogil=True)
 def _follow(colour: Picture, edit: Plane, last_colour: Fixed, last_edit: Fixed, means: Picture, gain: Fixed) -> None:
     for y in range(edit.shape[0]):
         for x in range(edit.shape[1]):
-            weight = np.int32(gain[means[0, y, x]])
+            weight = int(gain[means[0, y, x]])
             for c in range(3):
-                last = np.int32(last_colour[y, x, c])
-                now = last + (((np.int32(colour[y, x, c]) << 8) - last) * weight >> 8)
+                last = int(last_colour[y, x, c])
+                now = last + (((int(colour[y, x, c]) << 8) - last) * weight >> 8)
                 last_colour[y, x, c] = now
-                colour[y, x, c] = min(now + 128 >> 8, 255)
-            last = np.int32(last_edit[y, x])
-            now = last + (((np.int32(edit[y, x]) << 8) - last) * np.int32(gain[means[1, y, x]]) >> 8)
+                colour[y, x, c] = now + 128 >> 8
+            last = int(last_edit[y, x])
+            now = last + (((int(edit[y, x]) << 8) - last) * int(gain[means[1, y, x]]) >> 8)
             last_edit[y, x] = now
-            edit[y, x] = min(now + 128 >> 8, 255)
+            edit[y, x] = now + 128 >> 8
