@@ -82,17 +82,36 @@ class CameraVariation:
         moved = self._movement(stored, rng)
         pictures = [_moved(picture, moved, size) for picture in (covered, clean)]
         mask = _moved(mask, moved, size)
-        camera = WebcamSettings.random(rng, float(rng.uniform(0, self.settings.strength)))
-        curve = np.clip(np.rint(tone_curve(camera)), 0, 255).astype(np.uint8).T[None]
-        colour = colour_matrix(camera)
+        camera, curve, colour = self._camera(rng)
         seen, behind = (_coloured(picture, curve, colour, camera.softness_px) for picture in pictures)
         if rng.random() < self.settings.bare:
             seen, mask = behind.copy(), np.zeros_like(mask)
-        seen = self._noisy(seen, camera.noise, rng)
-        if camera.jpeg:
-            data = cv2.imencode(".jpg", seen, [cv2.IMWRITE_JPEG_QUALITY, camera.jpeg])[1]
-            seen = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
-        return Seen(seen, behind, mask)
+        return Seen(self._recorded(seen, camera, rng), behind, mask)
+
+    def picture(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """One picture as another camera would have seen it, where it is: (size, size, 3).
+
+        Raises BadInput when it has another size.
+        """
+        size = self.settings.size
+        if picture.shape != (size, size, 3):
+            raise BadInput(f"pictures to vary where they are must be {size} px, found {picture.shape}")
+        camera, curve, colour = self._camera(rng)
+        return self._recorded(_coloured(picture, curve, colour, camera.softness_px), camera, rng)
+
+    def _camera(self, rng: np.random.Generator) -> tuple[WebcamSettings, Picture, npt.NDArray[np.float32]]:
+        """A camera, its tone curve and its colours."""
+        camera = WebcamSettings.random(rng, float(rng.uniform(0, self.settings.strength)))
+        curve = np.clip(np.rint(tone_curve(camera)), 0, 255).astype(np.uint8).T[None]
+        return camera, curve, colour_matrix(camera)
+
+    def _recorded(self, picture: Picture, camera: WebcamSettings, rng: np.random.Generator) -> Picture:
+        """With noise and compression."""
+        noisy = self._noisy(picture, camera.noise, rng)
+        if not camera.jpeg:
+            return noisy
+        data = cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, camera.jpeg])[1]
+        return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
 
     def _movement(self, stored: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
         """(2, 3): stored px to px that come out; unmoved, the middle is cut out at its own size."""

@@ -65,7 +65,6 @@ class KnownFaces:
         self._truth: Truth = faces.truth
         still = VariationSettings(movements.size, 0, 0, 0, 0, movements.strength, 0)
         self._vary, self._share = CameraVariation(still), ranks.share(batch)
-        self._nothing = np.zeros((movements.size, movements.size), np.uint8)
         self.steps_per_epoch = math.ceil(len(faces.clean_at) / batch)
         self._order = (-1, np.zeros(0, np.int64))
 
@@ -95,7 +94,7 @@ class KnownFaces:
         side = (self.movements.size, self.movements.size)
         picture = cv2.warpAffine(stored, move, side, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT)
         picture = np.asarray(picture, np.uint8)
-        return self._vary(picture, picture, self._nothing, draw).covered, truth
+        return self._vary.picture(picture, draw), truth
 
 
 def moved(truth: Truth, stored: int, move: npt.NDArray[np.float64], size: int) -> Truth:

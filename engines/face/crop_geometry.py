@@ -37,6 +37,9 @@ class CropGeometry(nn.Module):
     """The face model in crops of one size.  Nothing in it is trained."""
 
     from_arkit: Tensor  # (52, E): the model's expressions from MediaPipe's
+    _neutral_marks: Tensor  # (1, 468 * 3), cm
+    _identity_marks: Tensor  # (I, 468 * 3)
+    _expression_marks: Tensor  # (E, 468 * 3)
     corners: Tensor  # (468, 3)
     weights: Tensor  # (468, 3)
 
@@ -54,6 +57,11 @@ class CropGeometry(nn.Module):
         self.register_buffer("from_arkit", torch.from_numpy(expression_from_arkit52(np.eye(len(BLENDSHAPES)))))
         self.register_buffer("corners", torch.from_numpy(skin.corners.astype(np.int64)))
         self.register_buffer("weights", torch.from_numpy(skin.weights))
+        # Projection is linear, so the landmarks of a moved face are the same sums of its neutral face and its modes
+        for name in ("neutral", "identity", "expression"):
+            flat = getattr(self.face, name).view(-1, *self.face.neutral.shape)  # (modes, V, 3)
+            marks = torch.einsum("lc,mlcd->mld", self.weights, flat[:, self.corners]).flatten(1)
+            self.register_buffer(f"_{name}_marks", marks, persistent=False)
         self._raster = Raster(size, size)
 
     def place(self, expression: Tensor, shape: Tensor, pose: Tensor, camera: Tensor) -> Geometry:
@@ -62,18 +70,37 @@ class CropGeometry(nn.Module):
         expression: (B, 52).  shape: (B, up to 100).  pose, camera: (B, 3), see engines/face/crop_camera.py.
         Raises BadInput when a shape does not fit.
         """
+        vertices = self.face.vertices(shape, self._known(expression) @ self.from_arkit)  # (B, V, 3), cm
+        projected = self._projected(vertices, pose, camera)
+        marks_px = torch.einsum("lc,blcd->bld", self.weights, projected[:, self.corners, :2])
+        return Geometry(projected, self._half_sides(marks_px))
+
+    def landmarks(self, expression: Tensor, shape: Tensor, pose: Tensor, camera: Tensor) -> Tensor:
+        """`place(...).landmarks` up to rounding, without the other vertices.  Arguments and errors: `place`."""
+        moved = self._known(expression) @ self.from_arkit @ self._expression_marks
+        if not 0 <= shape.shape[-1] <= len(self._identity_marks):
+            raise BadInput(f"identity must be (B, 0..{len(self._identity_marks)}) weights, found {tuple(shape.shape)}")
+        moved = self._neutral_marks + moved + shape @ self._identity_marks[: shape.shape[-1]]
+        marks = moved.view(len(moved), -1, 3)  # (B, 468, 3), cm
+        return self._half_sides(self._projected(marks, pose, camera)[..., :2])
+
+    def _projected(self, points_cm: Tensor, pose: Tensor, camera: Tensor) -> Tensor:
+        """(B, N, 3) cm -> (B, N, 3): x px, y px, z_px."""
+        half = self.size / 2
+        scale = camera[:, :1]
+        middle = torch.cat((scale * camera[:, 1:2] + 1, 1 - scale * camera[:, 2:]), 1) * half - 0.5  # (B, 2) px
+        return project(points_cm, camera[:, 0] * half / CM, rotation_from_vector(pose), middle)
+
+    def _half_sides(self, marks_px: Tensor) -> Tensor:
+        return (marks_px + 0.5) / (self.size / 2) - 1
+
+    def _known(self, expression: Tensor) -> Tensor:
         if expression.shape[-1] != len(BLENDSHAPES):
             raise BadInput(
                 f"this geometry takes the profile arkit52, found {expression.shape[-1]} expression values: "
                 f"choose an encoder of that profile"
             )
-        vertices = self.face.vertices(shape, expression @ self.from_arkit)  # (B, V, 3), cm
-        half = self.size / 2
-        scale = camera[:, :1]
-        middle = torch.cat((scale * camera[:, 1:2] + 1, 1 - scale * camera[:, 2:]), 1) * half - 0.5  # (B, 2) px
-        projected = project(vertices, camera[:, 0] * half / CM, rotation_from_vector(pose), middle)
-        marks_px = torch.einsum("lc,blcd->bld", self.weights, projected[:, self.corners, :2])
-        return Geometry(projected, (marks_px + 0.5) / half - 1)
+        return expression
 
     def render(self, geometry: Geometry) -> Tensor:
         """(B, 1, size, size) grey 0..1, exactly 0 where no face is; gradients to the geometry."""

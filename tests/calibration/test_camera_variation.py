@@ -74,3 +74,31 @@ def test_pictures_that_are_too_small_are_refused(pair, size):
 def test_numbers_that_cannot_be(wrong):
     with pytest.raises(BadInput, match=str(*wrong.values())):
         VariationSettings(**wrong)
+
+
+def test_one_picture_is_seen_as_a_pair_that_holds_still_would_be(pair):
+    class Numbers:
+        """Draws of the pair's camera alone: it is moved by nothing and never bare."""
+
+        def __init__(self):
+            self.rng = np.random.default_rng(7)
+
+        def normal(self, *_):
+            return 0.0
+
+        def random(self, *size):
+            return self.rng.random(*size) if size else 1.0
+
+        def uniform(self, low, high, size=None):
+            return np.zeros(size) if size == 2 else self.rng.uniform(low, high, size)
+
+        def __getattr__(self, name):
+            return getattr(self.rng, name)
+
+    vary = CameraVariation(VariationSettings(72, **STILL, bare=0.0))
+    seen = vary(pair[0], pair[0], pair[2], Numbers()).covered
+    alone = vary.picture(pair[0], Numbers())
+    np.testing.assert_array_equal(alone, seen)
+    assert np.abs(alone.astype(int) - pair[0]).mean() > 1
+    with pytest.raises(BadInput, match="must be 64 px"):
+        CameraVariation(VariationSettings(64)).picture(pair[0], np.random.default_rng(0))

@@ -47,6 +47,18 @@ def test_vertices_and_landmarks_lie_where_numpy_puts_them(model, geometry):
     np.testing.assert_allclose((found.landmarks[0].numpy() + 1) * SIZE / 2 - 0.5, marks_px, atol=2e-3)
 
 
+def test_landmarks_alone_are_the_same_with_the_same_gradients(geometry):
+    given = {name: value.requires_grad_() for name, value in said().items()}
+    ways = [geometry.landmarks(**given), geometry.place(**given).landmarks]
+    torch.testing.assert_close(*ways, atol=1e-5, rtol=1e-5)
+    slopes = [torch.autograd.grad((marks**3).sum(), list(given.values())) for marks in ways]
+    for quick, slow in zip(*slopes, strict=True):
+        torch.testing.assert_close(quick, slow, atol=1e-3, rtol=1e-4)
+    for wrong, sentence in (({"shape": np.zeros(101)}, "identity"), ({"expression": np.zeros(55)}, "arkit52")):
+        with pytest.raises(BadInput, match=sentence):
+            geometry.landmarks(**said(**wrong))
+
+
 def test_the_render_is_a_grey_face_with_holes_on_black(geometry):
     opened = np.zeros(52)
     opened[BLENDSHAPE_INDEX["jawOpen"]] = 1
