@@ -12,6 +12,7 @@ from torch import nn
 
 from calibration.checkpoint import NAME, read_checkpoint
 from calibration.data.face_set import FaceSet
+from calibration.taught import data_words
 from calibration.train_order import work_folder
 from engines.bundle import Manifest, Metric, Training, read_bundle
 from engines.errors import BundleError
@@ -42,15 +43,15 @@ def mask_spec(name: str, size: int) -> ArraySpec:
 
 def training_of(faces: FaceSet, seed: int, ancestor: Ancestor | None = None) -> Training:
     """What a manifest says about the data that taught a network, its ancestor's included."""
-    people = len(faces.people)
+    people, data = len(faces.people), data_words(faces.origin, faces.seed)
     if ancestor is None:
-        return Training(faces.origin, people, faces.synthetic, faces.licence, seed)
+        return Training(data, people, faces.synthetic, faces.licence, seed)
     before = ancestor.training
-    if before.data == faces.origin and people >= before.people:  # everybody once more, and not somebody new
-        return Training(faces.origin, people, faces.synthetic, faces.licence, seed)
+    if before.data == data and people >= before.people:  # everybody once more, and not somebody new
+        return Training(data, people, faces.synthetic, faces.licence, seed)
     licences = dict.fromkeys((before.licence, faces.licence))
     return Training(
-        data=f"{before.data}; then, from the bundle {ancestor.name} on: {faces.origin}",
+        data=f"{before.data}; then, from the bundle {ancestor.name} on: {data}",
         people=before.people + people,
         synthetic=before.synthetic and faces.synthetic,
         licence="; ".join(licences),

@@ -29,6 +29,8 @@ from calibration.restoration_clips import ClipMeter, choose_clips, recognised
 from calibration.restoration_reach import reach
 from calibration.restoration_samples import before_other_cameras, check_size, spread, still_samples
 from calibration.restoration_sheet import choose_people, draw_sheet, write_sheet
+from calibration.taught import knows_split
+from engines.bundle import Training
 from engines.emg.montage import FRIDLUND
 from engines.errors import BadInput
 from engines.face.restorer import Restorer, fitting
@@ -70,6 +72,7 @@ class _Run:
     def __init__(self, request: Request, console: Console, stack: ExitStack) -> None:
         self.request, self.console, self._stack = request, console, stack
         self.classifier = find_classifier(request.classifier) if request.classifier else None
+        self._taught: dict[str, Training] = {}
         self.removed, self.bundles = self._open(request.bundles)
         folds, self.fold_bundles = self._open([path for _, path in request.fold_bundles])
         self.folds = dict(zip((fold for fold, _ in request.fold_bundles), folds, strict=True))
@@ -113,6 +116,7 @@ class _Run:
                 "training": vars(manifest.training),
                 "sha256": manifest.sha256,
             }
+            self._taught[name] = manifest.training
             ways.append(Removed(name, restorer, fit.has_edit))
         return ways, about
 
@@ -136,6 +140,7 @@ class _Run:
             scores = restoration_real.score_stills(faces, self.size, request.cut, request.most, self._real_ways())
             self.report["tables"] = {"recordings": table_of(scores, paired=False)}
             return
+        self._ask_who_was_taught(faces.seed)
         self.notes.append("stills do not move: flicker and emotions are measured on the clips of a cohort")
 
         def samples(split: str, most: int) -> list[Sample]:
@@ -147,6 +152,15 @@ class _Run:
         self._measure({name: samples(split, request.most) for name, split in _SPLIT_OF.items()}, ways)
         if self.folds:
             self._six_fold(self._collected("Reading faces: all", faces, 2 * request.most))
+
+    def _ask_who_was_taught(self, seed: int) -> None:
+        """Say which bundles may know the people that are called unseen here."""
+        strange = [name for name, training in self._taught.items() if not knows_split(training, seed)]
+        if strange:
+            self.notes.append(
+                f"{', '.join(strange)} learned from a set that is not of seed {seed} or does not say so: people "
+                "who are called unseen here may have taught it"
+            )
 
     def _collected(self, title: str, part: FaceSet, most: int) -> list[Sample]:
         found = []
@@ -201,6 +215,7 @@ class _Run:
         if not recordings.synthetic:
             self._of_people(recordings, self.landmarker)
             return
+        self._ask_who_was_taught(int(recordings.about.get("settings", {}).get("seed", 0)))
         people = {split: recordings.people_of(split) for split in ("test", "validation", "train")}
         folds = {pid: fold for fold in range(FOLDS) for pid in recordings.people_of(f"fold_{fold}")}
         peers = self._clips(recordings, people["validation"] or people["train"], [Attached()], 4, folds, "validation")

@@ -221,7 +221,11 @@ def test_the_bundle_runs_and_says_what_taught_it(bundle, oval_faces):
     manifest = read_bundle(bundle, "mc_cyclegan").manifest
     assert (manifest.network, manifest.sizes["ngf"], manifest.sizes["blocks"]) == ("resnet_generator", 4, 1)
     training = manifest.training
-    assert (training.data, training.people, training.synthetic) == ("ovals drawn for a test", 2, True)
+    assert (training.data, training.people, training.synthetic) == (
+        "ovals drawn for a test; people and splits of seed 0",
+        2,
+        True,
+    )
     assert (training.licence, training.seed) == ("CC0", 1)
     assert {"psnr_covered", "psnr_covered_before", "psnr_uncovered", "change_of_clean"} <= set(manifest.metrics)
     assert manifest.metrics["psnr_covered"].on == "1 person held out, where electrodes cover"
