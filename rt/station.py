@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from engines.emg.chain import PRESETS
 from rt.errors import BadSettings
@@ -92,6 +92,41 @@ class RestoreSection(_Section):
     )
 
 
+class ExpressionSection(_Section):
+    """What the face does, read from the picture."""
+
+    bundle: str = Field(
+        "encoder-cpu",
+        description="a face encoder: a shipped bundle's name or the path of one; 'mediapipe' = the blendshapes of the "
+        "landmark model, which electrodes over the brows disturb",
+    )
+    every: int = Field(1, ge=1, le=30, description="1 = every picture, 2 = every second one; in between it holds")
+    backend: Literal["tensorrt", "torch", "openvino", "onnxruntime"] | None = Field(
+        None, description="what runs the network; null = the fastest that is there"
+    )
+    device: Literal["auto", "cuda", "cpu"] = Field(
+        "cpu", description="cpu = in a process beside the picture's; else in the one that owns the GPU"
+    )
+    precision: Literal["fp32", "bf16", "fp16"] | None = Field(None, description="null = the backend's fastest")
+    threads: int | None = Field(1, ge=1, le=256, description="CPU cores for the network; null = all")
+
+
+class EstimateSection(_Section):
+    """Expression and muscle, both ways (EIFER). Estimates are relative, and never shown or kept as measured EMG."""
+
+    exp2emg: str | None = Field(
+        "exp2emg", description="muscles from the picture: a shipped bundle's name or the path of one; off or null = no"
+    )
+    emg2exp: str | None = Field(
+        "emg2exp", description="a face from the muscles alone: a bundle as above; off or null = no"
+    )
+
+    @field_validator("exp2emg", "emg2exp", mode="before")
+    @classmethod
+    def _switch(cls, value: Any, info: ValidationInfo) -> Any:
+        return {False: None, True: info.field_name}.get(value, value) if isinstance(value, bool) else value
+
+
 class PractiseSection(_Section):
     """The movement to practise, shown on the person's own face (Pixel-RR)."""
 
@@ -163,6 +198,12 @@ class Station(_Section):
     envelope: EnvelopeSection = EnvelopeSection()
     face: FaceSection = FaceSection()
     restore: RestoreSection | None = Field(None, description="electrodes removed from the picture; off or null = no")
+    expression: ExpressionSection | None = Field(
+        None, description="what the face does, read by a network; off or null = no"
+    )
+    estimate: EstimateSection | None = Field(
+        None, description="muscles from the picture, a face from the muscles; off or null = no"
+    )
     practise: PractiseSection = PractiseSection()
     page: PageSection = PageSection()
     limits: LimitsSection = LimitsSection()
@@ -170,7 +211,7 @@ class Station(_Section):
     lsl_out: LslOutSection = LslOutSection()
     placement: dict[str, list[str]] = Field(default={}, description="process group -> nodes, to change the default")
 
-    @field_validator("restore", mode="before")
+    @field_validator("restore", "expression", "estimate", mode="before")
     @classmethod
     def _switch(cls, value: Any) -> Any:
         """YAML reads `off` as False and `on` as True."""
@@ -237,12 +278,17 @@ def _anchored(station: Station, folder: Path) -> Station:
         path = folder / Path(given).expanduser()
         return str(path) if path.exists() or Path(given).parent != Path() else given
 
+    def bundles(section: Any, *names: str) -> Any:
+        given = {} if section is None else {name: getattr(section, name) for name in names}
+        return section and section.model_copy(update={name: path and bundle(path) for name, path in given.items()})
+
     return station.model_copy(
         update={
             "camera": station.camera.model_copy(update={"path": at(station.camera.path)}),
             "face": station.face.model_copy(update={"model": at(station.face.model)}),
-            "restore": station.restore
-            and station.restore.model_copy(update={"bundle": bundle(station.restore.bundle)}),
+            "restore": bundles(station.restore, "bundle"),
+            "expression": bundles(station.expression, "bundle"),
+            "estimate": bundles(station.estimate, "exp2emg", "emg2exp"),
             "envelope": station.envelope.model_copy(update={"calibration": at(station.envelope.calibration)}),
             "recording": station.recording.model_copy(update={"folder": at(station.recording.folder)}),
         }
@@ -295,6 +341,12 @@ envelope:
 restore:                        # electrodes removed from the picture; or `restore: off`
   bundle: restore-cpu
   when_down: last_good          # last_good | bars | raw: what is shown when they cannot be removed
+# expression:                   # what the face does, read by a network: for the estimates, and for the page
+#   bundle: encoder-cpu         # or mediapipe
+#   every: 1                    # 2 = every second picture
+# estimate:                     # relative, never measured
+#   exp2emg: exp2emg            # muscles from the picture, also without an amplifier
+#   emg2exp: emg2exp            # a face from the muscles alone
 page:
   muscles: [zygomaticus, orbicularis_oculi]
   trained: zygomaticus

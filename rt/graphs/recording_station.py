@@ -7,6 +7,7 @@ from rt.station import Station
 
 def recording_graph(station: Station, headless: bool, token: str, port: int, start_s: float) -> Graph:
     """Nodes and edges; headless, token and port have no meaning here, there is no page."""
-    station = station.model_copy(update={"restore": None})  # nobody watches: the camera's own picture is what is kept
+    # Nobody watches: the camera's own picture is what is kept, and what networks say of it can be made later
+    station = station.model_copy(update={"restore": None, "expression": None, "estimate": None})
     parts = [signal_path(station, start_s), picture_path(station, start_s), recorder(station), outlets(station)]
     return station_graph(station, parts)

@@ -7,6 +7,7 @@ from engines.emg.envelope import chain_id, group_delay_ms, preset
 from engines.emg.montage import FRIDLUND
 from rt import assets
 from rt.graph import LATEST, LOSSLESS, EdgeSpec, Graph, NodeSpec
+from rt.graphs.estimates import Estimates, estimates_of
 from rt.stages.crop import CropStageSettings
 from rt.stages.restore import read_restorer
 from rt.station import Station
@@ -22,14 +23,16 @@ def therapy_graph(station: Station, headless: bool, token: str = "", port: int =
     headless: an encoder stands for the browser.  token, port: the page's, fixed so that a restarted page keeps its
     address.  start_s: LSL seconds at which synthetic sources begin, so that picture and muscles move in step.
     """
-    display = NodeSpec("page", *_display(station, headless, token, port))
+    said = estimates_of(station, emg_chain(station), _has_landmarks(station))
+    display = NodeSpec("page", *_display(station, said, headless, token, port))
     to_display = [EdgeSpec("paste_back.frame", "page.frame", LATEST)]
     if _when_stale(station) == "camera" and not headless:
         to_display.append(EdgeSpec("camera.frame", "page.raw", LATEST))
     if station.emg.kind != "none":
         to_display.append(EdgeSpec("measures.muscles", "page.muscles", LATEST))
-    parts = [signal_path(station, start_s), picture_path(station, start_s), ([display], to_display)]
-    return station_graph(station, [*parts, recorder(station), outlets(station)])
+    to_display += said.to("page")
+    parts = [signal_path(station, start_s), picture_path(station, start_s), (list(said.nodes), list(said.edges))]
+    return station_graph(station, [*parts, ([display], to_display), recorder(station, said), outlets(station, said)])
 
 
 Part = tuple[list[NodeSpec], list[EdgeSpec]]
@@ -81,7 +84,7 @@ def _removal(station: Station) -> tuple[list[NodeSpec], int]:
     restore = station.restore
     if restore is None:
         return [], CropStageSettings.size
-    chain = chain_id(preset(station.envelope.preset, station.envelope.mains_hz), _NOMINAL_RATE_HZ)
+    chain = emg_chain(station)
     _, fit = read_restorer(restore.bundle, chain)
     settings = {
         **restore.model_dump(exclude={"when_down"}),
@@ -125,8 +128,8 @@ def signal_path(station: Station, start_s: float) -> Part:
     return nodes, edges
 
 
-def recorder(station: Station) -> Part:
-    """The recorder and its lossless edges, where something may be kept."""
+def recorder(station: Station, said: Estimates | None = None) -> Part:
+    """The recorder and its lossless edges, where something may be kept.  said: what networks say, kept as such."""
     keep = station.recording
     if not keep.enabled:
         return [], []
@@ -142,11 +145,13 @@ def recorder(station: Station) -> Part:
             EdgeSpec("emg.emg", "recorder.emg", LOSSLESS, keep.hold_signal_s),
             EdgeSpec("envelope.envelope", "recorder.envelope", LOSSLESS, keep.hold_signal_s),
         ]
+    if said is not None:
+        edges += said.to_recorder(keep.consent.video, keep.consent.emg, keep.hold_signal_s)
     return [NodeSpec("recorder", "rt.sinks.recorder:RecorderSink", "recorder", settings)], edges
 
 
-def outlets(station: Station) -> Part:
-    """LSL outlets for other programs."""
+def outlets(station: Station, said: Estimates | None = None) -> Part:
+    """LSL outlets for other programs.  said: what networks say, sent on as such."""
     if not station.lsl_out.enabled:
         return [], []
     settings = {
@@ -159,6 +164,8 @@ def outlets(station: Station) -> Part:
     edges = [EdgeSpec("join.params", "outlets.params", LATEST)]
     if station.emg.kind != "none":
         edges.append(EdgeSpec("envelope.envelope", "outlets.envelope", LOSSLESS, _SHORT_HOLD_S))
+    if said is not None:
+        edges += said.to("outlets")
     return [NodeSpec("outlets", "rt.sinks.lsl_out:LslOutSink", "outlets", settings)], edges
 
 
@@ -191,7 +198,9 @@ def emg_source(station: Station, start_s: float) -> tuple[str, str, dict[str, An
     return "rt.sources.lsl_emg:LslEmgSource", "emg", settings
 
 
-def _display(station: Station, headless: bool, token: str, port: int) -> tuple[str, str, dict[str, Any]]:
+def _display(
+    station: Station, said: Estimates, headless: bool, token: str, port: int
+) -> tuple[str, str, dict[str, Any]]:
     """Class, group and settings of the page, or of the encoder that stands for it."""
     page = station.page
     settings: dict[str, Any] = {
@@ -220,6 +229,8 @@ def _display(station: Station, headless: bool, token: str, port: int) -> tuple[s
         "view": station.practise.view,
         "amount": station.practise.amount,
         "synthetic": f"Synthetic {' and '.join(synthetic)}: not a real person" if synthetic else "",
+        "amplifier": station.emg.kind != "none",
+        **said.page_settings(),
     }
     return "rt.sinks.page:PageSink", "page", settings
 
@@ -228,6 +239,11 @@ def _has_landmarks(station: Station) -> bool:
     """Whether the face can be aligned, without which the practise view would lie beside it."""
     model = station.face.model or assets.find(assets.FACE_LANDMARKER)
     return station.camera.kind == "synthetic" or model is not None
+
+
+def emg_chain(station: Station) -> str:
+    """Id of the EMG chain that this station runs, by which bundles are told apart; also where it has no amplifier."""
+    return chain_id(preset(station.envelope.preset, station.envelope.mains_hz), _NOMINAL_RATE_HZ)
 
 
 def emg_delay_ms(station: Station) -> float:

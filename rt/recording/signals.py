@@ -12,12 +12,14 @@ import numpy as np
 
 from engines.emg.montage import Montage
 from engines.face.blendshapes import BLENDSHAPES
-from rt.message import Chunk, Event, Frame, Muscles, Parameters
+from rt.message import Chunk, Estimate, Event, Expression, Frame, Muscles, Parameters
 from rt.recording.streams import (
     EMG,
     ENVELOPE,
+    ESTIMATED_MUSCLES,
     EVENTS,
     EXPRESSION,
+    EXPRESSION_OF,
     FRAMES,
     GAP_EVENT,
     MUSCLES,
@@ -25,6 +27,7 @@ from rt.recording.streams import (
     Mark,
     emg_spec,
     envelope_spec,
+    estimated_muscles_spec,
     event_text,
     events_spec,
     expression_spec,
@@ -32,6 +35,7 @@ from rt.recording.streams import (
     mark_of,
     muscles_spec,
     parse_event,
+    said_expression_spec,
 )
 from rt.recording.xdf_reader import Item, Samples
 from rt.recording.xdf_writer import MAX_STRING_BYTES, XdfWriter
@@ -68,7 +72,7 @@ class SignalsFile:
         self.xdf = XdfWriter.append(path, visit=self._recall) if resuming else XdfWriter(path)
         for spec in (events_spec(), frames_spec()):
             self.xdf.add_stream(spec)
-        for name in (EXPRESSION, MUSCLES):
+        for name in (EXPRESSION, MUSCLES, ESTIMATED_MUSCLES, *EXPRESSION_OF.values()):
             if name in self.xdf.streams():
                 self._resumed_until[name] = self.xdf.totals(name).last
 
@@ -145,6 +149,24 @@ class SignalsFile:
             return  # two frames within one EMG chunk
         row = np.concatenate([muscles.percent_mvc, muscles.asymmetry, muscles.contact], dtype=np.float32)
         self.xdf.write(MUSCLES, np.array([muscles.t]), row[np.newaxis])
+
+    def said_expression(self, found: Expression) -> None:
+        """Append what a network says a face does, to a stream of its own; a session has one profile for each."""
+        name = EXPRESSION_OF[found.source]
+        if self._is_resent(name, found.t):
+            return
+        if name not in self.xdf.streams():
+            self.xdf.add_stream(said_expression_spec(found.source, found.profile))
+        self.xdf.write(name, np.array([found.t]), found.values[np.newaxis])
+
+    def estimate(self, found: Estimate) -> None:
+        """Append what a network guesses the muscles to be doing, to a stream that says so."""
+        if self._is_resent(ESTIMATED_MUSCLES, found.t):
+            return
+        if ESTIMATED_MUSCLES not in self.xdf.streams():
+            self.xdf.add_stream(estimated_muscles_spec(self._montage))
+        row = np.concatenate([found.percent, found.spread], dtype=np.float32)
+        self.xdf.write(ESTIMATED_MUSCLES, np.array([found.t]), row[np.newaxis])
 
     def event(self, event: Event) -> None:
         """Append an event; details that are too long for a row are left out, and the row says so."""

@@ -3,6 +3,10 @@
 emg          microvolt, raw, montage order; a chunk as it came is a chunk in the file
 envelope     microvolt, full rate
 expression   52 blendshapes and the crop's 2 x 3 transform, stamped with the frame's t_capture
+expression_camera   what a network read from the picture, stamped with its t_capture
+expression_emg      what a network made of the muscles alone, stamped with the sample that it was made from
+estimated_muscles   what a network guessed the muscles to be doing, from the picture: per cent and standard deviation,
+                    stamped with its t_capture; never measured, so never in `emg`, `envelope` or `muscles`
 muscles      %MVC, signed asymmetry, contact; stamped with the newest EMG sample in it
 frames       one row per video frame, stamped with its t_capture (exact, where the video's own stamps are rounded)
 events       JSON {kind, node, text, data}
@@ -17,8 +21,17 @@ from engines.face.blendshapes import BLENDSHAPES
 from rt.recording.xdf_format import StreamSpec
 
 EMG, ENVELOPE, EXPRESSION, MUSCLES, FRAMES, EVENTS = "emg", "envelope", "expression", "muscles", "frames", "events"
+EXPRESSION_OF = {"camera": "expression_camera", "emg": "expression_emg"}  # by what said it
+ESTIMATED_MUSCLES = "estimated_muscles"
 CROP_COLUMNS = tuple(f"crop_from_frame_{row}{column}" for row in range(2) for column in range(3))
 FRAME_COLUMNS = ("seq", "segment", "index", "device_stamp", "intact")
+
+_SAID_FROM = {"camera": "picture", "emg": "muscles"}
+_FLAME55 = (
+    *(f"expression_{number}" for number in range(50)),
+    *("eyelid_left", "eyelid_right"),
+    *(f"jaw_{number}" for number in range(3)),
+)
 
 # Kinds of event that tell where a regular stream begins anew: at its first sample, and after a gap.
 STREAM_EVENT, GAP_EVENT = "STREAM", "GAP"
@@ -49,6 +62,28 @@ def expression_spec() -> StreamSpec:
     """Blendshapes in [0, 1] and the crop's transform; NaN where no face was seen."""
     labels = (*BLENDSHAPES, *CROP_COLUMNS)
     return StreamSpec(EXPRESSION, "MISC", labels, can_drop_samples=True)
+
+
+def said_expression_spec(source: str, profile: str) -> StreamSpec:
+    """An expression as a network said it.  source: 'camera' or 'emg'.  profile: 'arkit52' or 'flame55'."""
+    labels = BLENDSHAPES if profile == "arkit52" else _FLAME55
+    details = {"origin": f"estimated by a network from the {_SAID_FROM[source]}", "profile": profile}
+    return StreamSpec(EXPRESSION_OF[source], "MISC", labels, can_drop_samples=True, details=details)
+
+
+def estimated_muscles_spec(montage: Montage) -> StreamSpec:
+    """Muscles as a network guessed them from the picture; NaN where it does not say how sure it is."""
+    labels = estimate_columns(montage)
+    details = {"origin": "estimated by a network from the picture, not measured", "unit": "per cent, relative"}
+    return StreamSpec(ESTIMATED_MUSCLES, "MISC", labels, can_drop_samples=True, details=details)
+
+
+def estimate_columns(montage: Montage) -> tuple[str, ...]:
+    """Column names of the estimated muscles."""
+    return (
+        *(f"{label}_estimated_percent" for label in montage.labels),
+        *(f"{label}_estimated_sd" for label in montage.labels),
+    )
 
 
 def muscles_spec(montage: Montage) -> StreamSpec:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from engines.emg.montage import FRIDLUND
 from rt import clock
-from rt.message import Frame, Message, Muscles
+from rt.message import Estimate, Expression, Frame, Message, Muscles
 from rt.stage import Context, Emit, Node
 from rt.web.compose import Composer
 from rt.web.protocol import Flags, encode_packet
@@ -31,10 +31,15 @@ class EncoderSinkSettings:
 
 
 class EncoderSink(Node[EncoderSinkSettings]):
-    """frame: pictures, counted as shown once encoded.  muscles: newest values, between pictures."""
+    """frame: pictures, counted as shown once encoded.  The others: newest values, between pictures."""
 
     Settings = EncoderSinkSettings
-    INPUTS: ClassVar[dict[str, type[Message]]] = {"frame": Frame, "muscles": Muscles}
+    INPUTS: ClassVar[dict[str, type[Message]]] = {
+        "frame": Frame,
+        "muscles": Muscles,
+        "expression": Expression,
+        "estimate": Estimate,
+    }
     ACKNOWLEDGES = True
 
     def __init__(self, settings: EncoderSinkSettings, context: Context) -> None:
@@ -49,6 +54,10 @@ class EncoderSink(Node[EncoderSinkSettings]):
         """Encode one picture, or keep one set of values."""
         if isinstance(message, Muscles):
             self._composer.take_muscles(message)
+        elif isinstance(message, Expression):
+            self._composer.take_expression(message)
+        elif isinstance(message, Estimate):
+            self._composer.take_estimate(message)
         elif isinstance(message, Frame):
             self._encode(message)
         return ()

@@ -19,7 +19,7 @@ from engines.errors import BadInput
 from engines.face.blendshapes import BLENDSHAPES
 from rt import lsl
 from rt.errors import BadSettings
-from rt.message import Chunk, Message, Parameters
+from rt.message import Chunk, Estimate, Expression, Message, Parameters
 from rt.stage import Context, Emit, Node
 
 _USUAL_RATE_HZ = 4096.0
@@ -41,10 +41,19 @@ class LslOutSettings:
 
 
 class LslOutSink(Node[LslOutSettings]):
-    """Three outlets: PREFIX-Envelope, PREFIX-Expression, PREFIX-Events. params: whose faces are sent on."""
+    """Three outlets: PREFIX-Envelope, PREFIX-Expression, PREFIX-Events. params: whose faces are sent on.
+
+    Where networks say something, one more for each, from its first word on: PREFIX-ExpressionCamera, -ExpressionEmg
+    and -EstimatedMuscles, whose type is not EMG, because nothing in it was measured.
+    """
 
     Settings = LslOutSettings
-    INPUTS: ClassVar[dict[str, type[Message]]] = {"params": Parameters, "envelope": Chunk}
+    INPUTS: ClassVar[dict[str, type[Message]]] = {
+        "params": Parameters,
+        "envelope": Chunk,
+        "expression": Expression,
+        "estimate": Estimate,
+    }
 
     def __init__(self, settings: LslOutSettings, context: Context) -> None:
         super().__init__(settings, context)
@@ -60,6 +69,7 @@ class LslOutSink(Node[LslOutSettings]):
         self._envelope: Any = None
         self._expression: Any = None
         self._events: Any = None
+        self._said: dict[str, Any] = {}  # what networks say, by the outlet's name
         self._misfit_told = False
 
     def open(self) -> None:
@@ -82,6 +92,17 @@ class LslOutSink(Node[LslOutSettings]):
                 self._expression.push_sample(message.face.blendshapes.tolist(), message.t_capture)
         elif isinstance(message, Chunk):
             self._push_envelope(message)
+        elif isinstance(message, Expression):
+            name = {"camera": "ExpressionCamera", "emg": "ExpressionEmg"}[message.source]
+            labels = BLENDSHAPES if message.profile == "arkit52" else tuple(map(str, range(len(message.values))))
+            self._push_said(
+                name, "Expression", "normalized", labels, message.values, message.t, profile=message.profile
+            )
+        elif isinstance(message, Estimate):
+            labels = (*(f"{c}_percent" for c in FRIDLUND.labels), *(f"{c}_sd" for c in FRIDLUND.labels))
+            values = np.concatenate([message.percent, message.spread])
+            note = {"content": "muscles guessed from the picture, relative, not measured", "montage": FRIDLUND.name}
+            self._push_said("EstimatedMuscles", "Estimate", "percent", labels, values, message.t, **note)
         return ()
 
     def command(self, name: str, value: Any) -> None:
@@ -93,6 +114,7 @@ class LslOutSink(Node[LslOutSettings]):
     def close(self) -> None:
         """Close the outlets."""
         self._envelope = self._expression = self._events = None
+        self._said.clear()
 
     def _push_envelope(self, chunk: Chunk) -> None:
         if chunk.data.ndim != 2 or chunk.data.shape[1] != len(FRIDLUND.labels):
@@ -105,6 +127,15 @@ class LslOutSink(Node[LslOutSettings]):
         if len(data):
             last = first + (len(data) - 1) * self._every
             self._envelope.push_chunk(np.ascontiguousarray(data), chunk.t0 + last / chunk.rate_hz)
+
+    def _push_said(
+        self, name: str, kind: str, unit: str, labels: tuple[str, ...], values: np.ndarray, t: float, **details: str
+    ) -> None:
+        if name not in self._said:
+            info = self._info(name, kind, len(labels), 0.0, self._pylsl.cf_float32)
+            lsl.describe(info, labels, unit, **self._origin(), **details)
+            self._said[name] = self._pylsl.StreamOutlet(info)
+        self._said[name].push_sample(values.tolist(), t)
 
     def _begin(self, chunk: Chunk) -> None:
         s, rate_hz = self.settings, chunk.rate_hz

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from engines.emg.montage import FRIDLUND, KURAMOTO, Montage
 from rt import clock
 from rt.errors import BadSettings, LiveError
-from rt.message import Frame, Message, Muscles
+from rt.message import Estimate, Expression, Frame, Message, Muscles
 from rt.stage import Context, Emit, Node
 from rt.web.compose import Composer
 from rt.web.hub import Outcome
@@ -28,6 +28,7 @@ _LAST_ANSWERS_S = 0.25  # at the end, how long to wait for what browsers still o
 _ALARM_SHOWN_S = 15.0
 _ANSWER_SHOWN_S = 5.0  # how long the outcome of a calibration stays
 _CALIBRATION_SLACK_S = 2.0  # filters settle before the seconds begin to count
+_MORE_OF_ENGINES = ("rate_hz", "every", "relative_to", "calibrated")  # facts that only some tell
 _CALM = 0.25  # weight of the newest half second in the frame rates shown
 
 
@@ -43,7 +44,8 @@ class PageSinkSettings:
     when_stale: what is shown while the processed picture is late: 'camera' (port `raw` must be connected),
     'last' good picture greyed, or 'bars' only.  removal: what is shown of the electrodes at first ('raw', 'restored',
     'edit'), '' where they are not removed; else a picture in which they could not be removed counts as late.
-    port, token: fixed ones let open pages come back after a restart.
+    amplifier: whether muscles are measured.  estimated: whether they are estimated from the picture.  expressions:
+    which faces networks say, of 'camera' and 'emg'.  port, token: fixed ones let open pages come back after a restart.
     """
 
     subject: str = "demo"
@@ -65,6 +67,9 @@ class PageSinkSettings:
     mirror: bool = True
     when_stale: Literal["camera", "last", "bars"] = "last"
     removal: str = ""
+    amplifier: bool = True
+    estimated: bool = False
+    expressions: tuple[str, ...] = ()
     host: str = "127.0.0.1"
     port: int = 0
     token: str = ""
@@ -87,10 +92,19 @@ class _Sent(NamedTuple):
 
 
 class PageSink(Node[PageSinkSettings]):
-    """frame: pictures to show.  muscles: newest values, between pictures.  raw: the camera's own, as a stand-in."""
+    """frame: pictures to show.  raw: the camera's own, as a stand-in.
+
+    muscles: newest values, between pictures.  expression, estimate: what networks say, with the next packet.
+    """
 
     Settings = PageSinkSettings
-    INPUTS: ClassVar[dict[str, type[Message]]] = {"frame": Frame, "muscles": Muscles, "raw": Frame}
+    INPUTS: ClassVar[dict[str, type[Message]]] = {
+        "frame": Frame,
+        "muscles": Muscles,
+        "raw": Frame,
+        "expression": Expression,
+        "estimate": Estimate,
+    }
     ACKNOWLEDGES = True
 
     def __init__(self, settings: PageSinkSettings, context: Context) -> None:
@@ -123,6 +137,10 @@ class PageSink(Node[PageSinkSettings]):
         """Show one picture or one set of values."""
         if isinstance(message, Muscles):
             self._take_muscles(message)
+        elif isinstance(message, Expression):
+            self._composer.take_expression(message)
+        elif isinstance(message, Estimate):
+            self._composer.take_estimate(message)
         elif isinstance(message, Frame) and port == "frame":
             self._show(message)
         elif isinstance(message, Frame):
@@ -309,7 +327,8 @@ class StatusBoard:
 
 def _engines(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
     named = [found for found in facts.values() if "role" in found]
-    return {f["role"]: {key: str(f.get(key, "")) for key in ("backend", "bundle", "precision")} for f in named}
+    told = ("backend", "bundle", "precision", *_MORE_OF_ENGINES)
+    return {f["role"]: {k: str(f.get(k, "")) for k in told if k in f or k not in _MORE_OF_ENGINES} for f in named}
 
 
 def _stage(node: Mapping[str, Any]) -> dict[str, Any]:
@@ -349,4 +368,7 @@ def hello(settings: PageSinkSettings, montage: Montage) -> Hello:
         mirrored=settings.mirror,
         removals=REMOVALS if settings.removal else (),
         hide_when_stale=settings.when_stale == "bars",
+        amplifier=settings.amplifier,
+        estimated=settings.estimated,
+        expressions=settings.expressions,
     )

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from engines.emg.montage import FRIDLUND, KURAMOTO, Montage
 from rt import clock
 from rt.errors import BadSettings, DataLost
-from rt.message import Chunk, Event, Frame, Message, Parameters
+from rt.message import Chunk, Estimate, Event, Expression, Frame, Message, Parameters
 from rt.recording.session_folder import SessionFolder
 from rt.recording.signals import SignalsFile
 from rt.recording.video import VideoWriter
@@ -45,10 +45,20 @@ class RecorderSettings:
 
 
 class RecorderSink(Node[RecorderSettings]):
-    """frame: every captured frame, lossless. emg, envelope: signals. params: what was found out about each."""
+    """frame: every captured frame, lossless. emg, envelope: signals. params: what was found out about each.
+
+    expression, estimate: what networks say, kept beside what was measured and never among it.
+    """
 
     Settings = RecorderSettings
-    INPUTS: ClassVar[dict[str, type[Message]]] = {"frame": Frame, "emg": Chunk, "envelope": Chunk, "params": Parameters}
+    INPUTS: ClassVar[dict[str, type[Message]]] = {
+        "frame": Frame,
+        "emg": Chunk,
+        "envelope": Chunk,
+        "params": Parameters,
+        "expression": Expression,
+        "estimate": Estimate,
+    }
     KEEPS = True
 
     def __init__(self, settings: RecorderSettings, context: Context) -> None:
@@ -90,6 +100,8 @@ class RecorderSink(Node[RecorderSettings]):
             self._take_frame(message)
         elif isinstance(message, Parameters):
             self._take_parameters(message)
+        elif isinstance(message, Expression | Estimate):
+            self._take_said(message)
         return ()
 
     def command(self, name: str, value: Any) -> None:
@@ -150,6 +162,14 @@ class RecorderSink(Node[RecorderSettings]):
         muscles = found.muscles
         if muscles is not None and self._emg_allowed:
             self._write(lambda signals: signals.muscles(muscles))
+
+    def _take_said(self, message: Expression | Estimate) -> None:
+        """What networks say, into streams that say so: from pictures with consent to video, from muscles with EMG's."""
+        if isinstance(message, Estimate):
+            if self._video_allowed:
+                self._write(lambda signals: signals.estimate(message))
+        elif self._emg_allowed if message.source == "emg" else self._video_allowed:
+            self._write(lambda signals: signals.said_expression(message))
 
     def _switch(self, on: bool) -> None:
         """Off ends the video segment, so that it is complete on disk; on begins a new one."""

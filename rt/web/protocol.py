@@ -173,7 +173,8 @@ class Status:
     'restarts': n}}.  recording: 'absent' (this station keeps nothing), 'off', 'on' or 'failed'.  elapsed_s,
     recorded_s: since the session's and the recording's start.  alarms: sentences that hold now.  calibration: what
     the person is asked to do now, '' when nothing.  view, amount, removal: what the picture shows.  engines: what runs
-    what, {role: {'backend', 'bundle', 'precision'}}.
+    what, {role: {'backend', 'bundle', 'precision'}}, as texts; those that estimate say more: how often (rate_hz), what
+    per cent are of (relative_to), whether there is a calibration to go by (calibrated).
     """
 
     fps_captured: float = 0.0
