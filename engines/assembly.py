@@ -97,6 +97,17 @@ def _face_encoder(manifest: Manifest) -> "nn.Module":
         raise BundleError(f"the manifest's sizes do not fit: {error}") from error
 
 
+def _cascade_editor(manifest: Manifest) -> "nn.Module":
+    from engines.networks.cascade_editor import SIZE_NAMES, CascadeEditor, EditorSizes
+    from engines.networks.editor_network import EditorNetwork
+
+    _check_sizes(manifest, list(SIZE_NAMES))
+    try:
+        return EditorNetwork(CascadeEditor(EditorSizes(**manifest.sizes)), manifest.inputs, manifest.outputs)
+    except BadInput as error:
+        raise BundleError(f"the manifest's sizes do not fit: {error}") from error
+
+
 # What a manifest's `network` may say, and what each builds from the manifest's sizes, inputs and outputs
 _BUILDERS: dict[str, Callable[[Manifest], "nn.Module"]] = {
     "resnet_generator": _resnet_generator,
@@ -104,6 +115,7 @@ _BUILDERS: dict[str, Callable[[Manifest], "nn.Module"]] = {
     "coarse_to_fine_generator": _coarse_to_fine,
     "face_encoder": _face_encoder,
     "emg_mlp": _emg_mlp,
+    "cascade_editor": _cascade_editor,
 }
 
 

@@ -1,0 +1,54 @@
+"""Bundles of expression editors: what goes in and comes out, written down once; and read again to train further."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from calibration.face_bundle import face_spec, mask_spec
+from engines.bundle import Manifest, Metric, Training, read_bundle
+from engines.errors import BundleError
+from engines.face.action_units import STRONGEST
+from engines.networks.cascade_editor import CascadeEditor, EditorSizes
+from engines.networks.editor_network import EXPRESSIONS
+from engines.shipped import bundle_folder
+from engines.spec import ArraySpec
+from engines.weights import unpack
+
+NETWORK = "cascade_editor"
+SYSTEM = "cascade_ef_gan"
+
+
+def label_spec(name: str, sizes: EditorSizes) -> ArraySpec:
+    """An expression: (17,) float32 action units 0..5, or (52,) blendshapes 0..1."""
+    units = sizes.profile == "facs17"
+    highest, unit = (STRONGEST, "FACS intensity") if units else (1.0, "1")
+    return ArraySpec(name, "parameter", "float32", (0.0, highest), unit, None, (sizes.labels,))
+
+
+def editor_manifest(sizes: EditorSizes, training: Training, metrics: Mapping[str, Metric]) -> Manifest:
+    """The manifest of an expression editor."""
+    inputs = (face_spec("face", sizes.size), *(label_spec(name, sizes) for name in EXPRESSIONS))
+    outputs = (face_spec("face", sizes.size), mask_spec("edit", sizes.size))
+    return Manifest(SYSTEM, NETWORK, asdict(sizes), inputs, outputs, training, dict(metrics))
+
+
+def read_editor(bundle: Path | str) -> tuple[CascadeEditor, Manifest]:
+    """An expression editor with its weights, and its manifest.
+
+    bundle: its folder, or the name of a shipped one.  Raises BundleError when it is damaged or no expression editor.
+    """
+    found = read_bundle(bundle_folder(bundle))
+    if found.manifest.network != NETWORK:
+        raise BundleError(f"{bundle} holds a {found.manifest.network}, not an expression editor: choose another bundle")
+    editor = CascadeEditor(EditorSizes(**found.manifest.sizes))
+    state = {name: torch.from_numpy(np.array(array)) for name, array in unpack(found.arrays).items()}
+    try:
+        editor.load_state_dict(state)
+    except RuntimeError as error:
+        raise BundleError(
+            f"{bundle} has weights of another size than its manifest says: train or fetch it again"
+        ) from error
+    return editor, found.manifest
