@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from engines.bundle import Manifest, Training, write_bundle
+from engines.face.pixel_mesh import MeshPainter, load_pixel_mesh
+from engines.shipped import bundle_folder
 from rt.errors import BadSettings
-from rt.message import Crop, Frame
+from rt.message import Crop, Face, Frame
 from rt.stage import Context
 from rt.stages.pixel_map import PixelMapSettings, PixelMapStage
 
@@ -119,6 +121,66 @@ def test_the_shipped_smile_opens_by_name():
     assert opened("pixel-smile").context.facts["expression"] == "smile"
 
 
+def test_only_one_side_is_changed_when_asked(bundle, frame):
+    stage = opened(bundle, view="practise", side="left")
+    left = through(stage, frame).crop.image.astype(int)
+    stage.command("side", "right")
+    right = through(stage, frame).crop.image.astype(int)
+    stage.command("side", "both")
+    both = through(stage, frame).crop.image.astype(int)
+    stage.command("side", "up")
+    assert stage.context.facts["side"] == "both"
+    face = frame.crop.image.astype(int)
+    assert (left[:, :12] == face[:, :12]).all()  # the person's left is the picture's right
+    assert (left[:, -12:] == both[:, -12:]).all()
+    assert (right[:, -12:] == face[:, -12:]).all()
+    assert (right[:, :12] == both[:, :12]).all()
+
+
+@pytest.fixture
+def looking(frame):
+    """The frame with landmarks: the mean face of a shipped movement, in a crop that is a quarter of the picture."""
+    movement = load_pixel_mesh(bundle_folder("pixel-smile-open"))
+    in_crop = movement.rest.reshape(-1, 2) * 64 - 0.5
+    landmarks = np.concatenate([in_crop, np.repeat(in_crop[-1:], 10, 0)]).astype(np.float32)
+    matrix = np.array([[0.5, 0, -10], [0, 0.5, -5]], np.float32)
+    image = np.full((64, 64, 3), 120, np.uint8)
+    image[::4] = 160
+    face = Face(((landmarks - matrix[:, 2]) / 0.5).astype(np.float32), np.zeros(52, np.float32))
+    return replace(frame, crop=Crop(image, matrix, tracked=True), face=face)
+
+
+def test_a_movement_that_changes_the_shape_goes_by_the_landmarks(bundle, looking):
+    stage = opened("pixel-smile-open", view="practise")
+    out = through(stage, looking).crop.image
+    movement = load_pixel_mesh(bundle_folder("pixel-smile-open"))
+    in_crop = movement.rest.reshape(-1, 2) * 64 - 0.5
+    wanted = MeshPainter(movement, 64).paint(looking.crop.image, in_crop, 1.0, 1.0, np.empty_like(out))
+    assert np.abs(out.astype(int) - wanted).mean() < 0.1
+    assert (out != looking.crop.image).mean() > 0.05
+    lost = replace(looking, face=None)
+    assert through(stage, lost) is lost
+
+
+def test_the_target_is_changed_while_it_runs(bundle, looking):
+    stage = opened("pixel-smile-open", view="practise")
+    smile = through(stage, looking).crop.image
+    stage.command("target", "pixel-snarl")
+    assert stage.context.facts["target"] == "pixel-snarl"
+    snarl = through(stage, looking).crop.image
+    assert (snarl != smile).any()
+    for nonsense in ("restore-cpu", "../pixel-smile", 7):
+        stage.command("target", nonsense)
+    assert stage.context.facts["expression"] == "snarl"
+    stage.command("target", "pixel-smile")  # by gain and bias: needs no landmarks
+    assert through(stage, replace(looking, face=None)).practise
+
+
+def test_a_bundle_for_something_else_is_one_sentence():
+    with pytest.raises(BadSettings, match="is for mc_cyclegan, not a movement to practise"):
+        opened("restore-cpu")
+
+
 def test_no_bundle_a_damaged_one_and_a_bad_amount_are_one_sentence(tmp_path, bundle):
     with pytest.raises(BadSettings, match="pixel-smile"):
         opened("pixel-frown")
@@ -130,3 +192,5 @@ def test_no_bundle_a_damaged_one_and_a_bad_amount_are_one_sentence(tmp_path, bun
         opened(damaged)
     with pytest.raises(BadSettings, match="0 to 1"):
         opened(bundle, amount=1.5)
+    with pytest.raises(BadSettings, match="both, left, right"):
+        opened(bundle, side="up")
