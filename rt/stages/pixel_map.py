@@ -15,7 +15,7 @@ from rt.errors import BadSettings
 from rt.message import Crop, Frame, Message
 from rt.stage import Context, Emit, Node
 
-PRACTISE, CAMERA = "practise", "camera"
+PRACTISE, BESIDE, CAMERA = "practise", "beside", "camera"
 SIDES = ("both", "left", "right")
 _PREFIX = "pixel-"  # of the shipped bundles' names
 _ONE_OF_EACH = ("pixel-smile", "pixel-smile-open")  # by gain and bias, and by mesh
@@ -27,19 +27,19 @@ class PixelMapSettings:
     """Which movement, how much of it, on which of the person's own sides, and when."""
 
     bundle: str = "pixel-smile"  # a shipped bundle's name, or the path of one
-    view: Literal["camera", "practise"] = "camera"  # what is shown at first; the page switches
+    view: Literal["camera", "practise", "beside"] = "camera"  # what is shown at first; the page switches
     amount: float = 1.0  # 0 (the face as it is) to 1 (the whole movement)
     side: Literal["both", "left", "right"] = "both"
     allow_untracked: bool = False  # also on the fixed crop, where the face may lie beside the map
 
 
 class PixelMapStage(Node[PixelMapSettings]):
-    """Changes `.crop.image` while the view is 'practise', and only where a face is followed.
+    """Changes `.crop.image` while the view is 'practise' or 'beside', and only where a face is followed.
 
     Where electrodes are removed it works on the face without them; a picture of the edit mask is left as it is.
     A frame whose crop was changed carries practise=True; paste-back then makes that true of the whole picture.
-    Commands: 'view' ('camera' or 'practise'), 'amount' (0..1), 'side' ('both', 'left', 'right') and 'target' (the name
-    of a shipped movement). 0.5 ms per frame of 128 px where the movement also changes the face's shape, else 0.04 ms.
+    Commands: 'view' ('camera', 'practise' or 'beside'), 'amount' (0..1), 'side' ('both', 'left', 'right') and 'target'
+    (the name of a shipped movement). 0.5 ms per frame of 128 px where the movement also changes the face's shape, else 0.04 ms.
     """
 
     Settings = PixelMapSettings
@@ -78,7 +78,7 @@ class PixelMapStage(Node[PixelMapSettings]):
         assert isinstance(message, Frame)
         crop = message.crop
         assert self._movement is not None, "process() before open()"
-        if crop is None or self._view != PRACTISE or self._amount == 0.0:
+        if crop is None or self._view == CAMERA or self._amount == 0.0:
             return [("frame", message)]
         if not (crop.tracked or self.settings.allow_untracked) or message.removal == "edit":
             return [("frame", message)]
@@ -113,7 +113,7 @@ class PixelMapStage(Node[PixelMapSettings]):
 
     def command(self, name: str, value: Any) -> None:
         """'view', 'amount', 'side' and 'target'; values that make no sense change nothing."""
-        if name == "view" and value in (PRACTISE, CAMERA):
+        if name == "view" and value in (PRACTISE, BESIDE, CAMERA):
             self._view = value
         elif name == "amount" and isinstance(value, (int, float)) and 0 <= value <= 1:
             self._amount = float(value)

@@ -71,6 +71,26 @@ def test_the_change_appears_where_the_crop_lies(picture, method):
     assert (out.seq, out.t_capture, out.stamp) == (3, 1.0, "device")
 
 
+@pytest.mark.parametrize("x", [80.0, 20.0, 150.0])
+def test_own_face_and_movement_stand_next_to_each_other(picture, x):
+    place = crop_from_pose(np.array([x, 60.0, np.log(64.0), 0.2]), SIZE).astype(np.float32)
+    image = warp(picture, place.astype(np.float64), np.empty((SIZE, SIZE, 3), np.uint8))
+    crop = Crop((image + 40).astype(np.uint8), place, tracked=True)
+    frame = Frame(3, 1.0, "device", picture, crop=crop, practise=True)
+    stage = opened()
+    whole = through(stage, frame).image.copy()
+    stage.command("view", "beside")
+    found = through(stage, frame).image
+    first = int(np.clip(x - 40, 0, 80))
+    assert (found[:, :80] == picture[:, first : first + 80]).all()
+    assert (found[:, 80:] == whole[:, first : first + 80]).all()
+    assert (found[:, :80] != found[:, 80:]).any()
+    stage.command("view", "x-ray")
+    assert (through(stage, frame).image == found).all()
+    stage.command("view", "practise")
+    assert (through(stage, frame).image == whole).all()
+
+
 def test_an_unchanged_crop_passes_untouched(picture, monkeypatch):
     stage = opened()
     monkeypatch.setattr(stage.context, "frame_buffer", lambda *_: pytest.fail("nothing may be copied"))

@@ -84,6 +84,8 @@ def test_the_page_switches_view_and_amount(bundle, frame):
     for name, value in (("amount", 7), ("amount", "much"), ("amount", float("nan")), ("view", "x-ray"), ("stop", 1)):
         stage.command(name, value)
     assert stage.context.facts.items() >= {"view": "practise", "amount": 0.5, "expression": "test"}.items()
+    stage.command("view", "beside")
+    assert through(stage, frame).practise
     stage.command("view", "camera")
     assert through(stage, frame) is frame
 
