@@ -39,7 +39,8 @@ class PixelMapStage(Node[PixelMapSettings]):
     Where electrodes are removed it works on the face without them; a picture of the edit mask is left as it is.
     A frame whose crop was changed carries practise=True; paste-back then makes that true of the whole picture.
     Commands: 'view' ('camera', 'practise' or 'beside'), 'amount' (0..1), 'side' ('both', 'left', 'right') and 'target'
-    (the name of a shipped movement). 0.5 ms per frame of 128 px where the movement also changes the face's shape, else 0.04 ms.
+    (the name of a shipped movement). Per frame of 128 px 0.5 ms where the movement also changes the face's shape, else
+    0.04 ms.
     """
 
     Settings = PixelMapSettings
