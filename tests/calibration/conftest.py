@@ -221,3 +221,68 @@ def grey_faces(tmp_path_factory):
                 row = FaceRow(f"p{person}", "cohort", f"p{person}_clip", frame, "train" if person < 3 else "validation")
                 faces.add(row, covered, clean, mask, Truth(expression, shape, six, marks))
     return folder
+
+
+@pytest.fixture(scope="session")
+def smileys(tmp_path_factory):
+    """A made set of drawn faces, 40 px, that knows its sittings: 4 people to learn from, 2 held out, 2 for the test.
+
+    Each sits once and shows seven expressions, told by mouth, brows and lids.  Do not change it.
+    """
+    from calibration.data.face_set import FaceRow, FaceSetWriter
+    from calibration.face_truth import unknown
+    from engines.emg.muscles import shown_by
+    from engines.emg.tasks import TASKS
+    from engines.face.mesh import MEDIAPIPE_68
+
+    rng, folder, size = np.random.default_rng(0), tmp_path_factory.mktemp("smileys") / "faces", 40
+    emotions = [shown_by(task.intent) for task in TASKS if task.mode == "emotion"]
+    shown = [np.zeros(52), *emotions]
+    about = {"synthetic": True, "origin": "faces drawn for a test", "licence": "CC0", "seed": 0}
+    places = np.zeros((68, 2))
+    places[17:27], places[27:36], places[36:48], places[48:68] = (20, 12), (20, 21), (20, 16), (20, 29)
+    with FaceSetWriter(folder, size, 56, 56, True, about, truth_modes=3) as faces:
+        for person in range(8):
+            split = "train" if person < 4 else "validation" if person < 6 else "test"
+            skin, pose = rng.uniform(90, 200, 3), rng.normal(0, 0.05, 6).astype(np.float32)
+            for frame, values in enumerate(shown):
+                expression = np.asarray(values * rng.uniform(0.9, 1.0), np.float32)
+                clean = _smiley(expression, size, skin)
+                mask = np.zeros((size, size), np.uint8)
+                mask[4:8, 10 + frame : 16 + frame] = 255
+                covered = np.where(mask[:, :, None] > 0, 250, clean).astype(np.uint8)
+                marks = np.zeros((478, 2), np.float32)
+                marks[list(MEDIAPIPE_68)] = places
+                truth = unknown(3)._replace(
+                    expression=expression, identity=np.full(3, person, np.float32), pose=pose, landmarks_px=marks
+                )
+                row = FaceRow(f"p{person}", "cohort", f"p{person}-sitting-0", frame, split)
+                faces.add(row, covered, clean, mask, truth)
+    return folder
+
+
+def _smiley(expression, size, skin):
+    """(size, size, 3): brows that rise and fall, lids that open, a mouth whose corners and jaw move."""
+    from engines.face.blendshapes import BLENDSHAPE_INDEX
+
+    def weight(name):
+        return float(expression[BLENDSHAPE_INDEX[name]])
+
+    big = 4
+    picture = np.full((size * big, size * big, 3), 30, np.uint8)
+    cv2.ellipse(picture, (20 * big, 20 * big), (15 * big, 18 * big), 0, 0, 360, skin.tolist(), -1)
+    corners = 4 * (weight("mouthFrownLeft") - weight("mouthSmileLeft"))
+    jaw = 1 + 5 * weight("jawOpen") + 2 * weight("mouthStretchLeft") - 0.7 * weight("mouthPressLeft")
+    for side in (-1, 1):
+        brow = 11 - 3 * weight("browOuterUpLeft") + 2 * weight("browDownLeft")
+        inner = brow - 2 * weight("browInnerUp") + weight("noseSneerLeft")
+        ends = [(round((20 + side * x) * big), round(y * big)) for x, y in ((3, inner), (10, brow))]
+        cv2.line(picture, *ends, (20, 20, 40), big)
+        lids = 1.2 + 1.5 * weight("eyeWideLeft") - weight("eyeSquintLeft")
+        eye = (round((20 + side * 6) * big), 16 * big)
+        cv2.ellipse(picture, eye, (3 * big, max(1, round(lids * big))), 0, 0, 360, (240, 240, 240), -1)
+    curve = np.linspace(-1, 1, 21)
+    upper = np.column_stack([20 + 7 * curve, 28 + corners * curve**2 - weight("mouthUpperUpLeft") * (1 - curve**2)])
+    lower = np.column_stack([20 + 7 * curve, 28 + corners * curve**2 + jaw * (1 - curve**2)])[::-1]
+    cv2.fillPoly(picture, [np.rint(np.concatenate([upper, lower]) * big).astype(np.int32)], (40, 40, 160))
+    return np.asarray(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
