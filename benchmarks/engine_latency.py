@@ -57,9 +57,11 @@ class Network(NamedTuple):
         picture = ("height, width, colour", "uint8", (0.0, 255.0), "grey level", "BGR", (*side, 3))
         inputs = [ArraySpec(name, *picture) for name in ("face", "render")[: self.channels // 3]]
         outputs = [ArraySpec("face", *picture)]
-        if self.kind == "attentive_generator":
+        if self.kind != "resnet_generator":
             outputs.append(ArraySpec("edit", "height, width", "uint8", (0.0, 255.0), "1/255", None, side))
         sizes = {"ngf": self.ngf, "blocks": self.blocks, "in_channels": self.channels, "out_channels": 3}
+        if self.kind == "coarse_to_fine_generator":
+            sizes |= {"coarse_ngf": OURS_CPU.ngf, "coarse_blocks": OURS_CPU.blocks}
         training = Training("nothing: initialised only", 0, True, "CC0-1.0", SEED)
         return Manifest("benchmark", self.kind, sizes, tuple(inputs), tuple(outputs), training)
 
@@ -73,8 +75,8 @@ class Network(NamedTuple):
         return Model(Bundle(self.manifest(), pack(weights, "float32")), self.name)
 
 
-OURS_CPU = Network("ours, live on CPU: 32/3, 128 px, edit mask", "attentive_generator", 32, 3, 128)
-OURS_GPU = Network("ours, live on GPU: 64/3, 256 px, edit mask", "attentive_generator", 64, 3, 256)
+OURS_CPU = Network("restore-cpu: 32/3, 128 px, edit mask", "attentive_generator", 32, 3, 128)
+OURS_GPU = Network("restore-gpu: 64/3 around 32/3, 256 px, edit mask", "coarse_to_fine_generator", 64, 3, 256)
 PAPER = Network("MC-CycleGAN's: 64/3, 256 px", "resnet_generator", 64, 3, 256)
 LARGE = Network("64/9, 256 px (DESIGN 12)", "resnet_generator", 64, 9, 256)
 NETWORKS = (OURS_CPU, OURS_GPU, PAPER, LARGE)
@@ -170,7 +172,7 @@ def measure(
     repeats = int(np.clip(seconds / one_turn / in_a_row, 3, 100))
     named = {str(i): work for i, work in enumerate(works.values())}
     spreads = alternate(named, repeats, 1, in_a_row)
-    rows = [
+    rows: list[Row] = [
         {
             "network": network.name,
             "backend": way.backend,

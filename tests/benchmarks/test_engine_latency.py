@@ -9,6 +9,7 @@ from benchmarks import engine_latency
 from benchmarks.engine_latency import (
     LARGE,
     OURS_CPU,
+    OURS_GPU,
     Contender,
     Network,
     contenders,
@@ -36,6 +37,12 @@ def by_hand(ngf, blocks, side, head):
 def test_multiplications_are_counted_as_by_hand():
     assert multiplications(TINY.model()) == pytest.approx(by_hand(4, 1, 16, 4))
     assert multiplications(OURS_CPU.model()) == pytest.approx(by_hand(32, 3, 128, 4))
+
+
+def test_those_of_the_network_around_another_too():
+    around = 49 * 3 * 32 * 256**2 + 9 * 32 * 64 * 128**2 + 32 * 64 * 128**2  # stem, down, guide
+    around += 2 * 3 * 9 * 64**2 * 128**2 + 9 * 64 * 32 * 256**2 + 49 * 32 * 4 * 256**2  # blocks, up, head
+    assert multiplications(OURS_GPU.model()) == pytest.approx(by_hand(32, 3, 128, 4) + around / 1e9)
 
 
 def test_every_way_is_there_and_the_peer_is_the_plain_network():
