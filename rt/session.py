@@ -41,7 +41,8 @@ _TERMINATE_S = 0.3
 _STATUS_S = 0.5
 _WATCH_MS = 20
 _LOGS_KEPT = 30  # sessions
-_STANDING = ("record", "view", "amount", "restore")  # switches: whoever is restarted finds them as they were left
+# Switches: whoever is restarted finds them as they were left
+_STANDING = ("record", "view", "amount", "side", "target", "restore")
 _ERRORS: dict[int, type[LiveError]] = {2: BadSettings, 3: MissingDevice}
 
 log = logging.getLogger("myomirror.session")

@@ -128,11 +128,14 @@ class EstimateSection(_Section):
 
 
 class PractiseSection(_Section):
-    """The movement to practise, shown on the person's own face (Pixel-RR)."""
+    """The movement to practise, shown on the person's own face (Pixel-RR, or our mesh)."""
 
-    map: str = Field("pixel-smile", description="a shipped bundle's name or the path of one")
-    view: Literal["camera", "practise"] = "camera"
+    map: str = Field("pixel-smile-open", description="a shipped bundle's name or the path of one")
+    view: Literal["camera", "practise", "beside"] = Field(
+        "camera", description="what is shown at first; beside = own face and movement next to each other"
+    )
     amount: float = Field(1.0, ge=0, le=1)
+    side: Literal["both", "left", "right"] = Field("both", description="the person's own side that is to move")
 
 
 class PageSection(_Section):

@@ -1,6 +1,7 @@
 """The therapy session as data: camera and EMG in, live page (or encoder), recorder and LSL outlets out."""
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from engines.emg.envelope import chain_id, group_delay_ms, preset
@@ -9,6 +10,7 @@ from rt import assets
 from rt.graph import LATEST, LOSSLESS, EdgeSpec, Graph, NodeSpec
 from rt.graphs.estimates import Estimates, estimates_of
 from rt.stages.crop import CropStageSettings
+from rt.stages.pixel_map import movements
 from rt.stages.restore import read_restorer
 from rt.station import Station
 
@@ -53,6 +55,7 @@ def picture_path(station: Station, start_s: float) -> Part:
         "bundle": practise.map,
         "view": practise.view,
         "amount": practise.amount,
+        "side": practise.side,
     }
     removal, side_px = _removal(station)
     nodes = [
@@ -67,7 +70,7 @@ def picture_path(station: Station, start_s: float) -> Part:
         NodeSpec("join", "rt.stages.join:JoinStage", "vision", {"limit_ms": station.limits.emg_ms}),
         *removal,
         NodeSpec("pixel_map", "rt.stages.pixel_map:PixelMapStage", "vision", map_settings),
-        NodeSpec("paste_back", "rt.stages.paste_back:PasteBackStage", "vision"),
+        NodeSpec("paste_back", "rt.stages.paste_back:PasteBackStage", "vision", {"view": practise.view}),
     ]
     way = [node.name for node in nodes]
     edges = [EdgeSpec(f"{a}.frame", f"{b}.frame", LATEST) for a, b in pairwise(way)]
@@ -228,6 +231,9 @@ def _display(
         "practise": _has_landmarks(station),
         "view": station.practise.view,
         "amount": station.practise.amount,
+        "side": station.practise.side,
+        "target": Path(station.practise.map).name,
+        "movements": movements(),
         "synthetic": f"Synthetic {' and '.join(synthetic)}: not a real person" if synthetic else "",
         "amplifier": station.emg.kind != "none",
         **said.page_settings(),

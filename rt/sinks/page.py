@@ -18,7 +18,7 @@ from rt.message import Estimate, Expression, Frame, Message, Muscles
 from rt.stage import Context, Emit, Node
 from rt.web.compose import Composer
 from rt.web.hub import Outcome
-from rt.web.protocol import REMOVALS, Channel, Flags, Hello, Packet, Pair, Status, Wish
+from rt.web.protocol import REMOVALS, VIEWS, Channel, Flags, Hello, Movement, Packet, Pair, Status, Wish
 from rt.web.server import PageServer, PageSettings
 
 _MONTAGES = {montage.name: montage for montage in (FRIDLUND, KURAMOTO)}
@@ -40,7 +40,8 @@ class PageSinkSettings:
     forbidden: muscles as the montage names them (spaces for underscores are fine).  target_percent,
     limit_percent, keep_below_percent: %MVC.  emg_delay_ms: group delay of the envelope, part of
     muscle-to-pixel.  synthetic: one sentence when the source is not a real person.  practise: whether a practise
-    view can be asked for; view, amount: how it begins.  mirror: as in a mirror, else as others see the person.
+    view can be asked for; view, amount, side, target: how it begins.  movements: bundles to choose from.
+    mirror: as in a mirror, else as others see the person.
     when_stale: what is shown while the processed picture is late: 'camera' (port `raw` must be connected),
     'last' good picture greyed, or 'bars' only.  removal: what is shown of the electrodes at first ('raw', 'restored',
     'edit'), '' where they are not removed; else a picture in which they could not be removed counts as late.
@@ -64,6 +65,9 @@ class PageSinkSettings:
     practise: bool = False
     view: str = "camera"
     amount: float = 1.0
+    side: str = "both"
+    target: str = ""
+    movements: tuple[str, ...] = ()
     mirror: bool = True
     when_stale: Literal["camera", "last", "bars"] = "last"
     removal: str = ""
@@ -121,7 +125,8 @@ class PageSink(Node[PageSinkSettings]):
         address = PageSettings(settings.host, settings.port, settings.token)
         self._server = PageServer(address, self._outcomes.append, self._wishes.append)
         self._sent: dict[int, _Sent] = {}
-        self._statuses = StatusBoard(settings.view, settings.amount, settings.removal)
+        shown = {"view": settings.view, "amount": settings.amount, "side": settings.side, "target": settings.target}
+        self._statuses = StatusBoard({**shown, "restore": settings.removal})
         self._t_published = -math.inf
         self._tick_seen = (0, math.inf)
         self._finishing = False
@@ -158,7 +163,7 @@ class PageSink(Node[PageSinkSettings]):
         return ()
 
     def command(self, name: str, value: Any) -> None:
-        """'status' and 'event' of the session; 'view', 'amount' and 'restore', which the page's controls follow."""
+        """'status' and 'event' of the session; 'view', 'amount' and so on, which the page's controls follow."""
         if name == "status":
             status = self._statuses.read(value, clock.now())
             recording = Flags.RECORDING if status.recording == "on" else Flags(0)
@@ -166,7 +171,7 @@ class PageSink(Node[PageSinkSettings]):
             self._server.publish_status(status)
         elif name == "event":
             self._hear(value)
-        elif name in self._statuses.picture:
+        elif name in self._statuses.picture and (name != "target" or value in self.settings.movements):
             self._statuses.picture[name] = value
 
     def _hear(self, event: Mapping[str, Any]) -> None:
@@ -265,8 +270,9 @@ class PageSink(Node[PageSinkSettings]):
 class StatusBoard:
     """Turns the session's status into the page's."""
 
-    def __init__(self, view: str, amount: float, removal: str = "") -> None:
-        self.picture: dict[str, Any] = {"view": view, "amount": amount, "restore": removal}
+    def __init__(self, picture: Mapping[str, Any]) -> None:
+        """picture: how the page's controls stand at first: view, amount, side, target, restore."""
+        self.picture = dict(picture)
         self.t_start = math.nan
         self._t_recording = math.nan
         self._fps: dict[str, float] = {}
@@ -314,6 +320,8 @@ class StatusBoard:
             calibration=self._calibration[0] if now < self._calibration[1] else "",
             view=self.picture["view"],
             amount=float(self.picture["amount"]),
+            side=self.picture["side"],
+            target=self.picture["target"],
             removal=self.picture["restore"],
             engines=_engines(told["facts"]),
         )
@@ -335,6 +343,12 @@ def _stage(node: Mapping[str, Any]) -> dict[str, Any]:
     words = {"running": "ok", "draining": "ok", "done": "ok", "degraded": "failed"}
     state = words.get(node["state"], "restarting")
     return {"state": "late" if state == "ok" and node["age_s"] > 1.0 else state, "restarts": node["restarts"]}
+
+
+def label_of(movement: str) -> str:
+    """What a person reads for the name of a bundle: pixel-eye-tight -> Eye tight."""
+    words = movement.removeprefix("pixel-").replace("-", " ").replace("_", " ")
+    return words[:1].upper() + words[1:]
 
 
 def hello(settings: PageSinkSettings, montage: Montage) -> Hello:
@@ -364,7 +378,8 @@ def hello(settings: PageSinkSettings, montage: Montage) -> Hello:
         frame_limit_ms=settings.frame_limit_ms,
         emg_limit_ms=settings.emg_limit_ms,
         synthetic=settings.synthetic,
-        views=("camera", "practise") if settings.practise else ("camera",),
+        views=VIEWS if settings.practise else VIEWS[:1],
+        movements=tuple(Movement(name, label_of(name)) for name in settings.movements) if settings.practise else (),
         mirrored=settings.mirror,
         removals=REMOVALS if settings.removal else (),
         hide_when_stale=settings.when_stale == "bars",

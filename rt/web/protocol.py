@@ -39,7 +39,9 @@ VERSION = 2
 HEADER = struct.Struct("<IHHIHHdddQIHHHHIdd")
 MAX_INCOMING_BYTES = 2048
 MAX_MARKER_CHARACTERS = 120
-VIEWS = ("camera", "practise")
+VIEWS = ("camera", "practise", "beside")
+SIDES = ("both", "left", "right")
+MAX_TARGET_CHARACTERS = 64
 REMOVALS = ("raw", "restored", "edit")
 SHAPES = 52
 """Values of an expression, in the order of `engines.face.blendshapes`."""
@@ -128,14 +130,22 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Movement:
+    """A movement to practise.  name: what the page asks for.  label: what a person reads."""
+
+    name: str
+    label: str
+
+
+@dataclass(frozen=True)
 class Hello:
     """What a page must know before its first packet.
 
     target_percent and limit_percent: the target zone of the trained muscle in %MVC; keep_below_percent: what a
     forbidden (synkinetic) muscle should not reach.  emg_delay_ms: group delay of the envelope.
     frame_limit_ms, emg_limit_ms: older than that is not live and the page says so.  synthetic: one sentence, ''
-    for a real person.  views: which pictures can be asked for.  removals: what can be shown of the electrodes, empty
-    where they are not removed.  mirrored: how the page begins; the person may turn
+    for a real person.  views: which pictures can be asked for.  movements: what can be practised.  removals: what can
+    be shown of the electrodes, empty where they are not removed.  mirrored: how the page begins; the person may turn
     it round.  hide_when_stale: a late picture is taken away instead of greyed (who does not wish to see the own
     face without processing sees bars only).  amplifier: whether muscles are measured at all.  estimated: whether they
     are estimated from the picture.  expressions: which expressions come, of 'camera' and 'emg'.
@@ -155,6 +165,7 @@ class Hello:
     emg_limit_ms: float = 300.0
     synthetic: str = ""
     views: tuple[str, ...] = ("camera",)
+    movements: tuple[Movement, ...] = ()
     removals: tuple[str, ...] = ()
     mirrored: bool = True
     hide_when_stale: bool = False
@@ -172,7 +183,8 @@ class Status:
     {'p50', 'p95'} or empty before the first.  stages: {name: {'state': 'ok'|'late'|'restarting'|'failed',
     'restarts': n}}.  recording: 'absent' (this station keeps nothing), 'off', 'on' or 'failed'.  elapsed_s,
     recorded_s: since the session's and the recording's start.  alarms: sentences that hold now.  calibration: what
-    the person is asked to do now, '' when nothing.  view, amount, removal: what the picture shows.  engines: what runs
+    the person is asked to do now, '' when nothing.  view, amount, side, target, removal: what the picture shows: how
+    much of which movement on which of the person's sides, and what is done about electrodes.  engines: what runs
     what, {role: {'backend', 'bundle', 'precision'}}, as texts; those that estimate say more: how often (rate_hz), what
     per cent are of (relative_to), whether there is a calibration to go by (calibrated).
     """
@@ -191,6 +203,8 @@ class Status:
     calibration: str = ""
     view: str = "camera"
     amount: float = 1.0
+    side: str = "both"
+    target: str = ""
     removal: str = ""
     engines: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -328,6 +342,8 @@ COMMANDS: Mapping[str, Callable[[Any], bool]] = {
     "record": lambda value: type(value) is bool,
     "view": lambda value: isinstance(value, str) and value in VIEWS,
     "amount": lambda value: _is_number(value) and 0.0 <= value <= 1.0,
+    "side": lambda value: isinstance(value, str) and value in SIDES,
+    "target": lambda value: isinstance(value, str) and 0 < len(value) <= MAX_TARGET_CHARACTERS,
     "restore": lambda value: isinstance(value, str) and value in REMOVALS,
     "calibrate_rest": _is_nothing,
     "calibrate_reference": _is_nothing,

@@ -236,14 +236,18 @@ STATUS: dict[str, Any] = {
 
 
 def test_status_reaches_the_page():
-    with watched() as (sink, _, client):
-        sink.command("view", "practise")
+    with watched(movements=("pixel-smile", "pixel-sad")) as (sink, _, client):
+        sink.command("view", "beside")
+        sink.command("side", "left")
+        for target in ("pixel-sad", "pixel-nonsense"):
+            sink.command("target", target)
         sink.command("status", STATUS)
         told = until(lambda: client.last("status"), sink)
         assert told["stages"]["vision"] == {"state": "late", "restarts": 1}
         assert [told["stages"][name]["state"] for name in ("camera", "emg", "out")] == ["ok", "restarting", "failed"]
         assert told["muscle_to_pixel_ms"] == {"p50": None, "p95": None}
-        assert (told["recording"], told["view"]) == ("on", "practise")
+        assert (told["recording"], told["view"]) == ("on", "beside")
+        assert (told["side"], told["target"]) == ("left", "pixel-sad")
         assert sink._composer.flags & Flags.RECORDING
         started = {"t": 0.0, "kind": "CALIBRATION", "node": "measures", "text": "rest", "data": {"seconds": 5.0}}
         sink.command("event", started)
@@ -252,8 +256,11 @@ def test_status_reaches_the_page():
         assert until(lambda: client.last("alarm"), sink)["text"] == "vision hangs"
 
 
+SHOWN = {"view": "camera", "amount": 1.0, "side": "both", "target": "pixel-smile", "restore": ""}
+
+
 def test_status_board_counts_recording_time_and_forgets_old_alarms():
-    board = StatusBoard("camera", 1.0)
+    board = StatusBoard(SHOWN)
     board.t_start = 100.0
     alarms = [{"text": "old", "t": 50.0}, {"text": "new", "t": 99.0}]
     assert board.read({**STATUS, "alarms": alarms}, 105.0).alarms == ("new",)
@@ -270,7 +277,7 @@ def test_status_board_counts_recording_time_and_forgets_old_alarms():
 
 
 def test_calibration_is_asked_for_at_once_and_goes_away():
-    board = StatusBoard("camera", 1.0)
+    board = StatusBoard(SHOWN)
     board.t_start = 100.0
     assert board.hear({"kind": "MARKER", "text": "m", "data": {}}, 100.0) is None
     begun = {"kind": "CALIBRATION", "text": "calibrating: rest for 5 s", "data": {"step": "rest", "seconds": 5.0}}
@@ -364,3 +371,11 @@ def test_a_session_that_removes_nothing_has_no_such_switch():
         assert client.last("hello")["removals"] == []
         sink.process("frame", frame(0))
         until(lambda: context.dropped.get("shown") == 1, sink)
+
+
+def test_the_page_is_told_which_movements_there_are():
+    settings = PageSinkSettings(practise=True, movements=("pixel-eye-tight", "pixel-sad"))
+    told = hello(settings, FRIDLUND)
+    assert told.views == ("camera", "practise", "beside")
+    assert [(one.name, one.label) for one in told.movements] == [("pixel-eye-tight", "Eye tight"), ("pixel-sad", "Sad")]
+    assert hello(replace(settings, practise=False), FRIDLUND).movements == ()
