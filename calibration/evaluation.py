@@ -24,6 +24,7 @@ Evaluation = Callable[["Request", Console], dict[str, Any]]
 
 EVALUATIONS = {
     "mc_cyclegan": "calibration.restoration_evaluation:evaluate",
+    "eifer": "calibration.encoder_evaluation:evaluate",
     "eifer_emg": "calibration.emg_evaluation:evaluate",
 }
 """System -> module:function, imported when a bundle of that system comes."""
@@ -88,6 +89,8 @@ def evaluation_of(request: Request) -> Evaluation:
         if system not in EVALUATIONS:
             raise BadInput(f"{path} is a bundle for {system}, and what can be evaluated is {', '.join(EVALUATIONS)}")
         wanted[EVALUATIONS[system]] = system
+    if set(systems.values()) == {"eifer", "mc_cyclegan"}:  # encoders also read what was restored
+        wanted = {EVALUATIONS["eifer"]: "eifer"}
     if len(wanted) > 1:
         raise BadInput(f"bundles for {' and '.join(sorted(wanted.values()))} are evaluated in different ways: one each")
     module, _, name = next(iter(wanted)).partition(":")

@@ -3,7 +3,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from calibration.losses.face_parameters import confidence_loss, known_squares, rigid_loss  # noqa: E402
+from calibration.losses.face_parameters import confidence_loss, known_distances, known_squares, rigid_loss  # noqa: E402
 
 NAN = float("nan")
 
@@ -21,6 +21,21 @@ def test_what_nobody_knows_costs_nothing():
 def test_rows_can_weigh_less():
     found, wanted = torch.tensor([[1.0, 1.0], [2.0, 2.0]]), torch.zeros(2, 2)
     assert known_squares(found, wanted, torch.tensor([1.0, 0.5])).item() == pytest.approx((2 + 0.5 * 8) / 3)
+
+
+def test_beyond_the_bend_errors_count_straight_on():
+    wanted = torch.tensor([[0.0, 0.0, NAN], [0.0, 0.0, 0.0]])
+    found = torch.tensor([[0.05, -0.3, 7.0], [0.0, 0.1, 1.0]], requires_grad=True)
+    twin = [0.05**2, 2 * 0.1 * 0.3 - 0.1**2, 0, 0.1**2, 2 * 0.1 * 1 - 0.1**2]
+    loss = known_distances(found, wanted, 0.1)
+    assert loss.item() == pytest.approx(np.mean(twin))
+    loss.backward()
+    assert found.grad[0, 2] == 0
+    assert found.grad[1, 2].item() == pytest.approx(0.2 / 5)  # the slope at the bend, and no steeper
+    weighed = known_distances(found, wanted, 0.1, torch.tensor([1.0, 0.5]))
+    assert weighed.item() == pytest.approx((sum(twin[:2]) + 0.5 * sum(twin[2:])) / 3.5)
+    small = torch.tensor([[0.02, -0.01, 0.03]])
+    assert known_distances(small, wanted[1:], 0.1) == known_squares(small, wanted[1:])
 
 
 def test_pose_and_camera_against_numpy():
