@@ -39,7 +39,7 @@ class BuildRecord:
     device: str
     precision: str
     weights_sha256: str
-    distance: dict[str, Distance]  # by output, in 1/255 of its range
+    distance: dict[str, Distance]  # by output, see engines/agreement.py
     allowed: Distance
     probes: int
     seed: int
@@ -93,7 +93,8 @@ def compare(model: Model, way: Way, precision: str | None) -> BuildRecord:
     engine = open_engine(model, way, precision)
     try:
         reference = reference_engine(model)
-        given = agreement.probes(engine.inputs)
+        read = any(agreement.reads(engine.inputs, spec) for spec in engine.outputs)
+        given = agreement.probes(engine.inputs, agreement.READING_PROBES if read else agreement.PROBES)
         distance = agreement.measure(engine, reference, given)
     finally:
         engine.close()
@@ -152,14 +153,16 @@ def _check_onnx(model: Model) -> dict[str, Metric]:
     readers = [found for found in present if found.way.backend != "torch"]
     if not readers:
         raise BackendMissing("the ONNX of a bundle must be run before it is written: pip install openvino")
-    metrics = {}
+    manifest, metrics = model.bundle.manifest, {}
+    read = any(agreement.reads(manifest.inputs, spec) for spec in manifest.outputs)
+    unit = f"{agreement.READING} of a standard deviation" if read else "grey level"
     for found in readers:
         for precision in found.precisions:
             record = compare(model, found.way, precision)
             agreement.check(record.distance, precision, str(found.way))
             away = max(distance.rms for distance in record.distance.values())
             on = f"{record.probes} made-up inputs, against PyTorch in float32"
-            metrics[f"away_{found.way.backend}_{precision}"] = Metric(round(away, 4), "grey level, rms", on)
+            metrics[f"away_{found.way.backend}_{precision}"] = Metric(round(away, 4), f"{unit}, rms", on)
     return metrics
 
 

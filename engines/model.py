@@ -16,12 +16,12 @@ from engines.shipped import bundle_folder
 if TYPE_CHECKING:
     from torch import nn
 
-_EXPORTER = "1"  # raised whenever this package writes another ONNX for the same bundle
+_EXPORTER = "2"  # raised whenever this package writes another ONNX for the same bundle
 
 
 @dataclass(frozen=True)
 class Form:
-    """How a network is written down.  folded: with the replacements of engines/networks/polyphase.py."""
+    """How a network is written down.  folded: with the replacements of polyphase.py and fixed_norm.py, both exact."""
 
     precision: str  # "fp32", "fp16"
     folded: bool
@@ -86,8 +86,9 @@ def exported(network: "nn.Module", form: Form, bundle: Bundle) -> bytes:
 
     torch = import_library("torch")
     if form.folded:
+        from engines.networks.fixed_norm import with_fixed_norms
         from engines.networks.polyphase import polyphase
 
-        network = polyphase(network)
+        network = with_fixed_norms(polyphase(network))
     network = network.to({"fp32": torch.float32, "fp16": torch.float16}[form.precision])
     return export_onnx(network, bundle.manifest.inputs, bundle.manifest.outputs)

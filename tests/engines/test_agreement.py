@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from engines.agreement import TOLERANCES, Distance, check, measure, probes
+from engines.agreement import READING, TOLERANCES, Distance, check, measure, probes, reads
 from engines.errors import BuildError
 from engines.spec import ArraySpec
 
@@ -76,3 +76,46 @@ def test_every_other_vector_probe_is_a_face_at_work_most_muscles_rest():
         working, noise = (probe["emg"] for probe in probes((spec,), 2))
         assert np.median(working) < 0.1 < 0.5 < working.max()
         assert 0.3 < np.median(noise) < 0.7
+
+
+CAMERA = ArraySpec("camera", "parameter", "float32", (-20, 20), "1", None, (3,))
+
+
+class Reads:
+    """Reads three numbers off a picture: one lively, one hardly moving, one that stands still; `off` beside them."""
+
+    inputs, outputs = (FACE,), (CAMERA,)
+
+    def __init__(self, *off):
+        self.off = np.array(off or (0, 0, 0), np.float32)
+
+    def run(self, arrays):
+        mean = arrays["face"].mean() / 255
+        return {"camera": np.array([7 + 4 * mean, 0.4 * mean, 1], np.float32) + self.off}
+
+
+def test_a_reading_is_measured_by_how_much_it_differs_from_probe_to_probe():
+    given = [{"face": np.full(FACE.shape, level, np.uint8)} for level in (0, 51, 102, 153, 204, 255)]
+    spread = np.std([0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    for place, unit in ((0, 4 * spread), (1, 0.4 * spread), (2, 0.05 * 4 * spread)):
+        off = [0.0] * 3
+        off[place] = 0.3 * unit
+        found = measure(Reads(*off), Reads(), given)["camera"]
+        assert found.largest == pytest.approx(0.3 / READING, rel=1e-3)
+        assert found.rms == pytest.approx(0.3 / READING / np.sqrt(3), rel=1e-3)
+    assert reads((FACE,), CAMERA)
+    assert not reads((VECTOR,), CAMERA)
+    assert not reads((FACE,), FACE)
+
+
+def test_a_reading_that_has_nothing_to_do_with_the_reference_is_refused():
+    rng = np.random.default_rng(0)
+
+    class Another(Reads):
+        def run(self, arrays):
+            return {"camera": rng.normal([9, 0.2, 1], [1.2, 0.12, 0]).astype(np.float32)}
+
+    given = probes((FACE,), 12)
+    check(measure(Reads(), Reads(), given), "fp32", "itself")
+    with pytest.raises(BuildError, match="camera"):
+        check(measure(Another(), Reads(), given), "bf16", "another")
