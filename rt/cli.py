@@ -49,11 +49,14 @@ def demo(
     restore: Annotated[
         str, typer.Option(help="The bundle that removes the person's electrodes; off leaves them on.")
     ] = "restore-cpu",
+    estimates: Annotated[
+        bool, typer.Option("--estimates/--no-estimates", help="Muscles from the picture, a face from the muscles.")
+    ] = True,
 ) -> None:
     """The whole pipeline on a synthetic person: no camera, amplifier, GPU or download needed."""
     from rt.graphs.demo import demo_station
 
-    station = demo_station(port or 0, record, None if restore == "off" else restore)
+    station = demo_station(port or 0, record, None if restore == "off" else restore, estimates)
     _run_station(station, seconds, headless, report, browser)
 
 

@@ -124,7 +124,9 @@ class EstimateSection(_Section):
     @field_validator("exp2emg", "emg2exp", mode="before")
     @classmethod
     def _switch(cls, value: Any, info: ValidationInfo) -> Any:
-        return {False: None, True: info.field_name}.get(value, value) if isinstance(value, bool) else value
+        if isinstance(value, bool):
+            return info.field_name if value else None
+        return None if value == "off" else value
 
 
 class PractiseSection(_Section):

@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import platformdirs
@@ -11,18 +12,22 @@ from engines.emg.demo_performance import demo_emg, maximal_performance
 from engines.emg.envelope import Envelope, chain_id, preset
 from engines.emg.measures import Calibration, reference_mvc, rest_statistics
 from engines.emg.montage import FRIDLUND
+from engines.shipped import shipped_bundles
 from rt.station import Station, parse_station
 
 _RATE_HZ = 4096.0
 _PRESET = "standard"
 RESTORE = "restore-cpu"
+ENCODER, EXP2EMG, EMG2EXP = "encoder-cpu", "exp2emg", "emg2exp"
 
 
-def demo_station(port: int = 0, record: Path | None = None, restore: str | None = RESTORE) -> Station:
+def demo_station(
+    port: int = 0, record: Path | None = None, restore: str | None = RESTORE, estimates: bool = True
+) -> Station:
     """The station of `myomirror demo`.
 
     record: a folder to record into, None for nothing.  restore: the bundle that removes the person's electrodes, None
-    to leave them on.
+    to leave them on.  estimates: expression and muscle both ways, as far as their bundles are shipped.
     """
     return parse_station(
         {
@@ -30,6 +35,7 @@ def demo_station(port: int = 0, record: Path | None = None, restore: str | None 
             "camera": {"kind": "synthetic"},
             "emg": {"kind": "synthetic"},
             "restore": {"bundle": restore, "device": "cpu"} if restore else None,  # looking for a GPU takes seconds
+            **(demo_estimates() if estimates else {}),
             "envelope": {"preset": _PRESET, "calibration": demo_calibration()},
             "page": {"port": port},
             "recording": {
@@ -40,6 +46,16 @@ def demo_station(port: int = 0, record: Path | None = None, restore: str | None 
         },
         "the demo",
     )
+
+
+def demo_estimates() -> dict[str, Any]:
+    """The station's sections `expression` and `estimate`: every bundle that is shipped, off where it is not."""
+    there = {path.name for path in shipped_bundles()}
+    both = {name: name if name in there else None for name in (EXP2EMG, EMG2EXP)}
+    return {
+        "expression": {"bundle": ENCODER} if ENCODER in there else None,
+        "estimate": both if any(both.values()) else None,
+    }
 
 
 def demo_calibration() -> Path:

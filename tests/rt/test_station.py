@@ -168,3 +168,41 @@ def test_a_bundle_is_a_shipped_one_or_a_path_from_where_the_file_is(tmp_path):
     (tmp_path / "mine").mkdir()
     assert bundle("mine") == str(tmp_path / "mine")
     assert bundle("../theirs") == str(tmp_path / "../theirs")
+
+
+def test_networks_between_expression_and_muscle_are_off_until_the_station_wants_them(tmp_path):
+    station = parse_station({})
+    assert (station.expression, station.estimate) == (None, None)
+    station = read_station(written(tmp_path, "expression: on\nestimate: on\n"))
+    assert (station.expression.bundle, station.expression.every, station.expression.device) == ("encoder-cpu", 1, "cpu")
+    assert (station.estimate.exp2emg, station.estimate.emg2exp) == ("exp2emg", "emg2exp")
+    for off in ("off", "null", "false"):
+        station = read_station(written(tmp_path, f"expression: {off}\nestimate: {{emg2exp: {off}}}\n"))
+        assert station.expression is None
+        assert (station.estimate.exp2emg, station.estimate.emg2exp) == ("exp2emg", None)
+    on = read_station(written(tmp_path, "estimate: {exp2emg: on, emg2exp: off}"))
+    assert (on.estimate.exp2emg, on.estimate.emg2exp) == ("exp2emg", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("expression: {bundel: x}", r"unknown key 'expression\.bundel': did you mean 'bundle'"),
+        ("expression: {every: 0}", r"expression\.every is 0"),
+        ("expression: {device: gpu}", r"expression\.device is 'gpu'"),
+        ("estimate: {exp2face: x}", r"unknown key 'estimate\.exp2face': did you mean '(emg2exp|exp2emg)'"),
+        ("estimates: on", r"unknown key 'estimates': did you mean 'estimate'"),
+    ],
+)
+def test_what_is_misspelt_there_is_named(tmp_path, text, sentence):
+    with pytest.raises(BadSettings, match=sentence):
+        read_station(written(tmp_path, text))
+
+
+def test_their_bundles_are_shipped_ones_or_paths_from_where_the_file_is(tmp_path):
+    (tmp_path / "mine").mkdir()
+    text = "expression: {bundle: mine}\nestimate: {exp2emg: ../theirs, emg2exp: emg2exp}\n"
+    station = read_station(written(tmp_path, text))
+    assert station.expression.bundle == str(tmp_path / "mine")
+    assert station.estimate.exp2emg == str(tmp_path / "../theirs")
+    assert station.estimate.emg2exp == "emg2exp"

@@ -6,6 +6,7 @@ import { Connection } from "./connection.js";
 import { Contacts } from "./contacts.js";
 import { buildChooser, openStart, showEnded, wireDialogs } from "./dialogs.js";
 import { Envelopes } from "./envelopes.js";
+import * as estimates from "./estimates.js";
 import { Mirror } from "./mirror.js";
 import { $, showHello, showSides, showStatus, speak } from "./panel.js";
 import * as protocol from "./protocol.js";
@@ -21,14 +22,14 @@ const envelopes = new Envelopes($("plot"), $("legend"));
 const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 
 let hello = null, live = null, status = null;
-let emg = "none"; // "live", "old" or "none"
+let emg = "none", guess = "none"; // "live", "old" or "none"; guess: muscles as estimated from the picture
 let controls = true, stopping = false;
 let touched = -Infinity; // when a control of the picture was last used
 let frameSeen = NaN; // server seconds of the newest picture on the canvas
 let frameFlags = 0; // and what is known about it
 let answers = []; // packets without a picture that wait for the next animation frame
 let asked = false; // an animation frame is asked for
-const badges = { picture: "", emg: "" }; // what is said to be old
+const badges = { picture: "", emg: "", guess: "" }; // what is said to be old
 let lastWrite = 0, lastPlot = 0, lastSpeak = 0;
 
 const connection = new Connection(token(), { packet: takePacket, message: takeMessage, state: takeState });
@@ -139,13 +140,14 @@ function watch() {
   const now = performance.now();
   judgePicture(now);
   judgeEmg(now);
+  judgeEstimate(now);
   if (now - lastWrite > WRITE_MS) {
     lastWrite = now;
-    for (const part of [bars, symmetry, contacts]) part.write(live, emg);
+    for (const part of [bars, symmetry, contacts]) part.write(live, emg, guess);
   }
   if (now - lastSpeak > SPEAK_MS) {
     lastSpeak = now;
-    for (const part of [bars, symmetry]) part.speak(live, emg);
+    for (const part of [bars, symmetry]) part.speak(live, emg, guess);
   }
 }
 
@@ -172,8 +174,21 @@ function judgeEmg(now) {
   if (!(live.flags & protocol.EMG)) emg = "none";
   else emg = age > hello.emg_limit_ms || live.flags & protocol.STALE_EMG ? "old" : "live";
   if (connection.state !== "live") emg = "old";
-  badge("emg", $("emg-stale"), { live: "", none: "No EMG signal", old: `EMG is ${seconds(age)} old` }[emg]);
+  badge("emg", $("emg-stale"), emgText(age));
   $("session").classList.toggle("emg-stale", emg !== "live");
+}
+
+function emgText(age) {
+  if (!hello.amplifier) return hello.estimated ? "" : "No amplifier in this session";
+  return { live: "", none: "No EMG signal", old: `EMG is ${seconds(age)} old` }[emg];
+}
+
+function judgeEstimate(now) {
+  if (!hello.estimated) return;
+  const age = connection.ageMs(live.tExpression, now);
+  guess = connection.state === "live" ? estimates.judge(live, hello, age) : "old";
+  badge("guess", $("guess-stale"), estimates.sentence(guess, age, Boolean(live.flags & protocol.NO_FACE)));
+  $("session").classList.toggle("guess-stale", guess !== "live");
 }
 
 // Shows how old something is; says it once when it begins and not at every tenth of a second.

@@ -1,5 +1,7 @@
-// One row per chosen muscle: the two sides grow away from the muscle's name, in %MVC, with the zone to reach.
+// One row per chosen muscle: the two sides grow away from the muscle's name, in %MVC, with the zone to reach. Where
+// muscles are estimated from the picture, the estimate stands below what is measured, or alone without an amplifier.
 
+import { Estimate } from "./estimates.js";
 import { muscleName } from "./protocol.js";
 
 const FULL_PERCENT = 120; // the end of a bar, unless the upper limit is near it
@@ -34,9 +36,26 @@ export class Bars {
     const [first, second] = order.map((side) => this.side(pair[side], muscle, side, role));
     first.box.classList.add("toward-left");
     const both = element("div", "bar-both");
-    both.append(first.box, second.box);
+    if (hello.amplifier || !hello.estimated) both.append(first.box, second.box);
+    if (hello.estimated) this.estimates(hello, [first, second], order, muscle, both);
     row.append(first.number, name, second.number, both);
     return row;
+  }
+
+  estimates(hello, sides, order, muscle, both) {
+    sides.forEach((side, i) => {
+      side.guess = new Estimate(side.channel, muscle, order[i], this.full, !hello.amplifier);
+      side.guess.box.classList.toggle("toward-left", i === 0);
+      if (side.guess.alone) {
+        side.guess.box.append(...side.marks);
+        side.number.replaceChildren(side.guess.number);
+        both.append(side.guess.box);
+      } else {
+        const half = element("div", i === 0 ? "guess-half at-left" : "guess-half");
+        half.append(side.guess.box, side.guess.number);
+        both.append(half);
+      }
+    });
   }
 
   side(channel, muscle, side, role) {
@@ -53,11 +72,12 @@ export class Bars {
     limit.style.setProperty("--from", `${(100 * to) / this.full}%`);
     box.append(fill);
     zone.classList.toggle("from-rest", from === 0);
-    if (role) box.append(zone, limit);
+    const marks = role ? [zone, limit] : [];
+    box.append(...marks);
     const number = element("div", "bar-number");
     const value = element("b", "", "–"), word = element("small", "", "");
     number.append(value, word);
-    const found = { channel, box, fill, number, value, word, role, state: "", shown: -1 };
+    const found = { channel, box, fill, number, value, word, role, marks, guess: null, state: "", shown: -1 };
     this.sides.push(found);
     return found;
   }
@@ -76,27 +96,30 @@ export class Bars {
         side.state = state;
         side.box.dataset.state = state;
       }
+      side.guess?.draw(live);
     }
   }
 
-  // A few times a second: the numbers and words. emg: "live", "old" or "none".
-  write(live, emg) {
+  // A few times a second: the numbers and words. emg, guess: "live", "old" or "none".
+  write(live, emg, guess) {
     for (const side of this.sides) {
       const percent = live.percent[side.channel];
       const number = Number.isNaN(percent) ? `${live.envelope[side.channel].toFixed(1)} µV` : `${Math.round(percent)} %`;
       set(side.value, emg === "live" ? number : "–");
       set(side.word, emg === "live" ? STATES[side.state] : "");
+      side.guess?.write(live, guess);
     }
   }
 
   // Once a second: what a screen reader finds.
-  speak(live, emg) {
+  speak(live, emg, guess) {
     for (const side of this.sides) {
       const percent = emg === "live" ? live.percent[side.channel] : NaN;
       const calibrated = !Number.isNaN(percent);
       side.box.setAttribute("aria-valuenow", String(calibrated ? Math.min(Math.max(Math.round(percent), 0), this.full) : 0));
       const words = calibrated ? `${Math.round(percent)} %MVC ${STATES[side.state]}` : emg === "live" ? STATES.none : `EMG ${emg}`;
       side.box.setAttribute("aria-valuetext", words.trim());
+      side.guess?.speak(live, guess);
     }
   }
 

@@ -29,6 +29,11 @@ export function showHello(hello, choices) {
   $("muscle-metric").title = `From the muscle to the bar drawn here; ${Math.round(hello.emg_delay_ms)} ms of it are the envelope's own delay`;
   $("views").hidden = hello.views.length < 2;
   $("removals").hidden = hello.removals.length < 2;
+  $("session").classList.toggle("no-amplifier", !hello.amplifier);
+  $("session").classList.toggle("estimated", hello.estimated);
+  $("muscle-metric").hidden = $("calibrate").hidden = $("key-measured").hidden = !hello.amplifier;
+  $("bars-key").hidden = !hello.estimated;
+  set($("muscles-unit"), hello.amplifier ? "%MVC" : "%, relative");
   $("target").max = String(hello.limit_percent - 5);
   $("target").value = String(choices.target);
   set($("target-text"), `${choices.target} %`);
@@ -55,6 +60,7 @@ export function showStatus(status) {
   showRecording(status);
   showStages(status.stages);
   showEngine(status.engines.restore);
+  showEstimator(status.engines);
   sentence("alarms", status.alarms.join("  "));
   sentence("calibration", status.calibration);
 }
@@ -79,6 +85,16 @@ function showStages(stages) {
 // What removes the electrodes: the one engine whose work is seen.
 function showEngine(engine) {
   set($("engine"), engine ? `Electrodes removed by ${engine.bundle} (${engine.backend}, ${engine.precision})` : "");
+}
+
+// What reads the face, how often, and what makes muscles of it.
+function showEstimator({ expression, exp2emg }) {
+  if (!expression) return set($("estimator"), "");
+  const rate = Number(expression.rate_hz) > 0 ? ` ${Math.round(Number(expression.rate_hz))} times a second` : "";
+  const muscles = exp2emg ? `, muscles by ${exp2emg.bundle}` : "";
+  $("estimator").title = `${expression.backend}, ${expression.precision}`;
+  set($("estimator"), `Face read${rate} by ${expression.bundle}${muscles}`);
+  set($("key-guess"), `estimated from the picture, ${exp2emg?.relative_to === "strongest muscle" ? "% of the strongest muscle" : "relative"}`);
 }
 
 function sentence(id, text) {

@@ -35,29 +35,6 @@ def until(happened: Callable[[], Any], seconds: float = 10.0) -> Any:
     return found
 
 
-@pytest.fixture
-def open_page(browser):
-    """Open the page of a feed: open_page(feed, begin=True, **browser context options); no script error is forgiven."""
-    contexts, errors = [], []
-
-    def opened(feed: Any, begin: bool = True, **options: Any) -> Any:
-        context = browser.new_context(**{"viewport": DESKTOP, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda m: errors.append(m.text) if "Content Security Policy" in m.text else None)
-        page.goto(feed.server.url)
-        if begin:
-            page.click("#begin")
-            page.locator("#waiting").wait_for(state="hidden")
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert errors == []
-
-
 def corner_colours(page: Any) -> tuple[str, str]:
     """'red' or 'blue' in the left and the right quarter of the canvas."""
     pixels = page.evaluate(

@@ -1,0 +1,182 @@
+"""What networks guess, on the page: beside what is measured or alone, and never to be taken for it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rt import clock
+from rt.web.protocol import Flags, Hello
+
+pytestmark = pytest.mark.browser
+AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
+RULES = "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
+PERCENT, SPREAD = np.full(22, 48.0, np.float32), np.full(22, 12.0, np.float32)
+ENGINES = {
+    "expression": {"backend": "openvino", "bundle": "encoder-cpu", "precision": "bf16", "rate_hz": "14.9"},
+    "exp2emg": {"backend": "openvino", "bundle": "exp2emg", "precision": "fp32", "relative_to": "own maximum"},
+}
+SHARE = """node => { const inner = node.getBoundingClientRect(), outer = node.parentNode.getBoundingClientRect();
+    return [(inner.left - outer.left) / outer.width, (inner.right - outer.left) / outer.width]; }"""
+
+
+def until(happened: Callable[[], Any], seconds: float = 15.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := happened()):
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.05)
+    return found
+
+
+@pytest.fixture
+def guessed(serve, hello):
+    """A feed with estimates: guessed(amplifier=..., age_s=..., **blocks of the packet)."""
+
+    def start(amplifier: bool = True, age_s: float = 0.0, **blocks: Any) -> Any:
+        told: Hello = replace(
+            hello,
+            amplifier=amplifier,
+            estimated=True,
+            emg_limit_ms=60000.0,
+            frame_limit_ms=5000.0,
+            expressions=("camera",),
+        )
+        feed = serve(told)
+        feed.status = replace(feed.status, engines=ENGINES)
+        said = {"estimate_percent": PERCENT, "estimate_spread": SPREAD, **blocks}
+        nothing = np.full(22, np.nan, np.float32)
+        silent = {} if amplifier else {"percent_mvc": nothing, "t_emg": np.nan}
+
+        def change(packet: Any) -> Any:
+            flags = packet.flags if amplifier else packet.flags & ~Flags.EMG
+            return replace(packet, flags=flags, t_expression=clock.now() - age_s, **said, **silent)
+
+        feed.change = change
+        return feed
+
+    return start
+
+
+def guess_of(page: Any, name: str = "Zygomaticus right, estimated") -> Any:
+    return page.locator(f'[aria-label="{name}"]')
+
+
+def spans(page: Any, part: str, name: str = "Zygomaticus right, estimated") -> list[float]:
+    """Where a part of an estimate begins and ends, as shares of its bar."""
+    return [round(share, 2) for share in guess_of(page, name).locator(part).evaluate(SHARE)]
+
+
+def test_an_estimate_stands_below_the_measured_bar_with_its_uncertainty(guessed, open_page):
+    page = open_page(guessed())
+    until(lambda: spans(page, ".guess-fill")[1] == 0.4)  # 48 of 120
+    until(lambda: spans(page, ".guess-line") == [0.3, 0.5])  # 36 to 60 of 120
+    mirrored = "Zygomaticus left, estimated"  # grows to the left
+    assert spans(page, ".guess-fill", mirrored)[0] == 0.6
+    measured = page.locator('[aria-label="Zygomaticus right"]').bounding_box()
+    below = guess_of(page).bounding_box()
+    assert below["y"] >= measured["y"] + measured["height"]
+    assert below["height"] < measured["height"]
+    assert (below["x"], below["width"]) == (measured["x"], measured["width"])  # one scale
+    row = page.locator(".bar-row").first
+    until(lambda: row.inner_text().count("≈ 48 ± 12 %") == 2)
+    assert "estimated from the picture" in page.inner_text("#bars-key")
+    assert "measured" in page.inner_text("#bars-key")
+    until(lambda: guess_of(page).get_attribute("aria-valuenow") == "48")
+    assert guess_of(page).get_attribute("aria-valuetext") == "about 48 ± 12 %, estimated"
+
+
+def test_an_estimate_is_never_judged_as_right_or_wrong(guessed, open_page):
+    page = open_page(guessed(estimate_percent=np.full(22, 110.0, np.float32)))
+    until(lambda: "≈ 110 ± 12 %" in page.inner_text("#bars"))
+    style = "node => getComputedStyle(node).backgroundImage + getComputedStyle(node).backgroundColor"
+    estimate = guess_of(page).locator(".guess-fill").evaluate(style)
+    assert "repeating-linear-gradient" in estimate
+    assert guess_of(page).get_attribute("data-state") is None
+    assert page.locator('[aria-label="Zygomaticus right"] .bar-fill').evaluate(style) != estimate
+
+
+def test_how_the_face_is_read_and_how_often_is_said(guessed, open_page):
+    page = open_page(guessed())
+    until(lambda: "Face read 15 times a second by encoder-cpu, muscles by exp2emg" in page.inner_text("#estimator"))
+
+
+def test_a_network_that_does_not_say_how_sure_it_is_has_no_line(guessed, open_page):
+    page = open_page(guessed(estimate_spread=np.full(22, np.nan, np.float32)))
+    until(lambda: "≈ 48 %" in page.inner_text("#bars"))
+    assert not guess_of(page).locator(".guess-line").is_visible()
+    assert guess_of(page).locator(".guess-fill").evaluate("node => getComputedStyle(node).visibility") == "visible"
+
+
+def test_without_an_amplifier_there_are_estimates_only_and_the_page_says_so(guessed, open_page):
+    page = open_page(guessed(amplifier=False))
+    until(lambda: "≈ 48 ± 12 %" in page.inner_text("#bars"))
+    assert page.locator(".bar-fill").count() == 0
+    assert page.get_by_role("meter", name="estimated").count() == 8
+    assert "estimated from the picture, relative" in page.inner_text("#bars-key")
+    assert not page.locator("#key-measured").is_visible()
+    assert page.inner_text("#muscles-unit") == "%, relative"
+    for measured in (".contacts", ".symmetry", ".envelopes", "#calibrate", "#muscle-metric", "#emg-stale"):
+        assert not page.locator(measured).is_visible()
+
+
+def test_an_old_estimate_is_greyed_and_said_while_the_rest_goes_on(guessed, open_page):
+    feed = guessed()
+    page = open_page(feed)
+    until(lambda: "≈ 48" in page.inner_text("#bars"))
+    assert not page.locator("#guess-stale").is_visible()
+    live = feed.change
+    feed.change = lambda packet: replace(live(packet), t_expression=clock.now() - 7.0)
+    until(lambda: "Estimate is 7." in page.inner_text("#guess-stale"))
+    until(lambda: "≈" not in page.inner_text("#bars"))
+    assert guess_of(page).locator(".guess-fill").evaluate("node => getComputedStyle(node).opacity") == "0.35"
+    assert (
+        page.locator('[aria-label="Zygomaticus right"] .bar-fill').evaluate("n => getComputedStyle(n).opacity")
+        != "0.35"
+    )
+    assert not page.locator("#stale").is_visible()
+    feed.change = live
+    until(lambda: not page.locator("#guess-stale").is_visible())
+
+
+def test_before_the_first_estimate_and_without_a_face_the_page_says_so(guessed, open_page):
+    nothing = np.zeros(0, np.float32)
+    feed = guessed(estimate_percent=nothing, estimate_spread=nothing)
+    page = open_page(feed)
+    until(lambda: page.inner_text("#guess-stale") == "No estimate yet")
+    before = feed.change
+    feed.change = lambda packet: replace(before(packet), flags=before(packet).flags | Flags.NO_FACE)
+    until(lambda: page.inner_text("#guess-stale") == "No face found. No estimate yet")
+
+
+def test_a_session_without_estimates_shows_nothing_of_them(serve, open_page):
+    page = open_page(serve())
+    until(lambda: "%" in page.inner_text("#bars"))
+    for part in ("#bars-key", "#guess-stale", "#estimator", ".guess"):
+        assert not page.locator(part).first.is_visible()
+
+
+@pytest.mark.parametrize(("scheme", "amplifier"), [("light", True), ("dark", False)])
+def test_axe_finds_nothing(guessed, open_page, scheme, amplifier):
+    page = open_page(guessed(amplifier), color_scheme=scheme, bypass_csp=True)
+    until(lambda: "≈ 48" in page.inner_text("#bars"))
+    page.evaluate(AXE)
+    assert [(v["id"], [n["html"][:120] for n in v["nodes"]]) for v in page.evaluate(RULES)["violations"]] == []
+
+
+@pytest.mark.parametrize("amplifier", [True, False])
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800)])
+def test_it_fits_the_screen(guessed, open_page, amplifier, width, height):
+    page = open_page(guessed(amplifier), viewport={"width": width, "height": height})
+    until(lambda: "Face read" in page.inner_text("#estimator"))
+    size = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
+    assert size[0] <= width
+    if width >= 1280:
+        assert size[1] <= height
+        cards = page.evaluate(
+            "Math.max(...[...document.querySelectorAll('.card')].map(c => c.getBoundingClientRect().bottom))"
+        )
+        assert cards <= page.locator("footer").bounding_box()["y"] + 1  # the safety sentence stays in sight
