@@ -38,7 +38,10 @@ def draw_sheet(
     Columns: the pictures; the true surface and what each encoder sees of it in each picture; the landmarks under
     electrodes.
     """
-    shown: list[Column] = [("without", "electrodes", lambda face: face.clean), ("with", "", lambda face: face.covered)]
+    shown: list[Column] = [
+        ("without", "electrodes", lambda face: face.clean),
+        ("with", "electrodes", lambda face: face.covered),
+    ]
     kinds: dict[str, Callable[[TrueFace], Picture]] = {"without": shown[0][2], "with": shown[1][2]}
     for name, restore in restorers.items():
         kinds[name] = _restoring(restore)

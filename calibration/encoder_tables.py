@@ -76,7 +76,7 @@ def _print(
     for (kind, reader), row in rows.items():
         first = [Text(kind if kind != before else "")] if kinds else []
         before = kind
-        table.add_row(*first, Text(reader), *(_cell(row.get(name), columns[name][1]) for name in shown))
+        table.add_row(*first, Text(reader), *(_cell(row.get(name), columns[name][1], name) for name in shown))
     console.print(table, highlight=False)
 
 
@@ -87,10 +87,10 @@ def _titled(console: Console, title: str) -> Table:
     return Table(box=None, pad_edge=False)
 
 
-def _cell(number: Number | None, digits: int) -> str:
+def _cell(number: Number | None, digits: int, name: str) -> str:
     if number is None:
         return "-"
-    spread = "" if number.sd is None else f" ± {number.sd:.{digits}f}"
+    spread = "" if number.sd is None or name == "face_found" else f" ± {number.sd:.{digits}f}"
     return f"{number.mean:.{digits}f}{spread}"
 
 
