@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from rt import clock
-from rt.message import Frame, Muscles
+from rt.message import Estimate, Expression, Frame, Muscles
 from rt.sinks.encoder import EncoderSink, EncoderSinkSettings
 from rt.stage import Context
 
@@ -62,3 +62,13 @@ def test_unless_the_station_prefers_the_cameras_own():
     context = Context()
     EncoderSink(EncoderSinkSettings(removal="restored", when_stale="camera"), context).process("frame", frame(0))
     assert context.dropped == {"shown": 1}
+
+
+def test_what_networks_say_is_part_of_what_is_encoded():
+    sink = EncoderSink(EncoderSinkSettings(), Context())
+    sink.process("frame", frame(0))
+    plain = sink.encoded_bytes
+    sink.process("estimate", Estimate(clock.now(), np.ones(22, np.float32), np.ones(22, np.float32)))
+    sink.process("expression", Expression(clock.now(), np.ones(52, np.float32), "arkit52", "emg"))
+    sink.process("frame", frame(1))
+    assert sink.encoded_bytes - 2 * plain == 4 * (22 + 22 + 52)

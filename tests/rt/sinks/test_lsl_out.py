@@ -12,7 +12,7 @@ from engines.emg.montage import FRIDLUND
 from engines.face.blendshapes import BLENDSHAPES
 from rt import clock, lsl
 from rt.errors import BadSettings
-from rt.message import Chunk, Event, Face, Frame, Parameters
+from rt.message import Chunk, Estimate, Event, Expression, Face, Frame, Parameters
 from rt.sinks.lsl_out import LslOutSettings, LslOutSink
 from rt.stage import Context
 
@@ -127,3 +127,23 @@ def test_settings_that_cannot_work(lsl_id):
         LslOutSink(LslOutSettings(envelope_rate_hz=10.0), Context())
     with pytest.raises(BadSettings, match="did you mean calm"):
         LslOutSink(LslOutSettings(preset="clam"), Context())
+
+
+def test_what_networks_say_has_outlets_of_its_own_that_nobody_takes_for_emg(sink, inlet):
+    node = sink()
+    guess = Estimate(clock.now(), np.arange(22, dtype=np.float32), np.ones(22, np.float32))
+    face = Expression(clock.now(), np.linspace(0, 1, 52, dtype=np.float32), "arkit52", "emg")
+    node.process("estimate", guess)  # the first opens the outlet
+    node.process("expression", face)
+    for what, kind, unit, message, values in (
+        ("EstimatedMuscles", "Estimate", "percent", guess, np.concatenate([guess.percent, guess.spread])),
+        ("ExpressionEmg", "Expression", "normalized", face, face.values),
+    ):
+        stream, info = inlet(what)
+        node.process("estimate" if message is guess else "expression", message)
+        samples, stamps = pulled(stream, 1)
+        np.testing.assert_allclose(samples[0], values)
+        np.testing.assert_allclose(stamps[0], message.t, atol=1e-6)
+        assert (info.type(), info.channel_count()) == (kind, len(values))
+        assert unit in info.as_xml()
+    assert "not measured" in inlet("EstimatedMuscles")[1].as_xml()

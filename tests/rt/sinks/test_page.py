@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 from engines.emg.montage import FRIDLUND, KURAMOTO
 from rt import clock
 from rt.errors import BadSettings, LiveError
-from rt.message import Crop, Frame, Muscles
+from rt.message import Crop, Estimate, Expression, Frame, Muscles
 from rt.sinks.page import PageSink, PageSinkSettings, StatusBoard, hello
 from rt.stage import Context
 from rt.web.protocol import Flags, Packet, decode_packet
@@ -379,3 +379,41 @@ def test_the_page_is_told_which_movements_there_are():
     assert told.views == ("camera", "practise", "beside")
     assert [(one.name, one.label) for one in told.movements] == [("pixel-eye-tight", "Eye tight"), ("pixel-sad", "Sad")]
     assert hello(replace(settings, practise=False), FRIDLUND).movements == ()
+
+
+def test_what_networks_say_goes_out_with_the_next_packet():
+    with watched(estimated=True, expressions=("camera", "emg"), amplifier=False) as (sink, _, client):
+        told = client.last("hello")
+        assert (told["estimated"], told["expressions"], told["amplifier"]) == (True, ["camera", "emg"], False)
+        t = clock.now()
+        shapes = np.linspace(0, 1, 52, dtype=np.float32)
+        sink.process("expression", Expression(t, shapes, "arkit52", "camera", 3))
+        sink.process("expression", Expression(t + 0.01, shapes[::-1].copy(), "arkit52", "emg"))
+        sink.process("expression", Expression(t + 0.5, np.ones(55, np.float32), "flame55", "camera"))  # cannot be drawn
+        sink.process("estimate", Estimate(t, np.full(22, 30, np.float32), np.full(22, 4, np.float32), 3))
+        found = until(lambda: next((p for p in client.packets if len(p.estimate_percent)), None), sink)
+        np.testing.assert_array_equal(found.expression, shapes)
+        np.testing.assert_array_equal(found.expression_emg, shapes[::-1])
+        assert (found.estimate_percent[0], found.estimate_spread[0]) == (30, 4)
+        assert (found.t_expression, found.t_expression_emg) == (t, t + 0.01)
+        assert not found.flags & Flags.EMG
+
+
+def test_engines_say_how_often_they_read_and_what_their_per_cent_are():
+    facts = {
+        "expression": {
+            "role": "expression",
+            "backend": "openvino",
+            "bundle": "e",
+            "precision": "bf16",
+            "rate_hz": 14.9,
+        },
+        "exp2emg": {"role": "exp2emg", "backend": "openvino", "bundle": "m", "precision": "fp32", "relative_to": "x"},
+        "restore": {"role": "restore", "backend": "openvino", "bundle": "r", "precision": "bf16"},
+    }
+    board = StatusBoard(SHOWN)
+    board.t_start = 0.0
+    engines = board.read({**STATUS, "facts": facts}, 1.0).engines
+    assert engines["expression"]["rate_hz"] == "14.9"
+    assert engines["exp2emg"]["relative_to"] == "x"
+    assert set(engines["restore"]) == {"backend", "bundle", "precision"}

@@ -11,7 +11,7 @@ import pyxdf
 from engines.emg.montage import FRIDLUND
 from engines.face.blendshapes import BLENDSHAPES
 from rt.errors import BadSettings
-from rt.message import Chunk, Crop, Face, Frame, Muscles, Parameters
+from rt.message import Chunk, Crop, Estimate, Expression, Face, Frame, Muscles, Parameters
 from rt.recording.recorded import recorded_chunks
 from rt.recording.session_folder import SessionFolder
 from rt.recording.streams import EMG, EVENTS, FRAMES
@@ -141,6 +141,67 @@ def test_consent_decides_what_is_written(tmp_path):
         end(node)
         found[scopes] = (set(streams(folder)) - {EVENTS, FRAMES}, len(folder.videos()))
     assert found == {(): (set(), 0), ("emg",): ({"emg", "envelope", "muscles"}, 0), ("video",): ({"expression"}, 1)}
+
+
+def expression(t, source, profile="arkit52"):
+    count = 52 if profile == "arkit52" else 55
+    return Expression(t, np.linspace(0, 1, count, dtype=np.float32), profile, source)
+
+
+def estimate(t):
+    return Estimate(t, np.arange(22, dtype=np.float32), np.full(22, np.nan, np.float32))
+
+
+def test_what_networks_say_has_streams_of_its_own_that_say_so(folder):
+    node = recorder(folder)
+    for step in range(3):
+        node.process("expression", expression(100.0 + step, "camera", "flame55"))
+        node.process("expression", expression(100.0 + step, "emg"))
+        node.process("estimate", estimate(100.0 + step))
+    end(node)
+    found = streams(folder)
+    assert set(found) - {EVENTS, FRAMES} == {"expression_camera", "expression_emg", "estimated_muscles"}
+    guess = found["estimated_muscles"]
+    np.testing.assert_array_equal(guess.values[1, :22], np.arange(22))
+    assert np.isnan(guess.values[:, 22:]).all()
+    assert guess.spec.labels[0] == "F1_estimated_percent"
+    assert guess.spec.labels[22] == "F1_estimated_sd"
+    assert guess.spec.kind != "EMG"
+    assert "not measured" in guess.spec.details["origin"]
+    np.testing.assert_array_equal(guess.stamps, [100.0, 101.0, 102.0])
+    assert found["expression_camera"].values.shape == (3, 55)
+    assert found["expression_camera"].spec.details["profile"] == "flame55"
+    assert found["expression_emg"].spec.labels == BLENDSHAPES
+    assert "muscles" in found["expression_emg"].spec.details["origin"]
+
+
+def test_a_restarted_recorder_takes_none_of_it_twice(folder):
+    first = recorder(folder)
+    for step in range(3):
+        first.process("estimate", estimate(100.0 + step))
+        first.process("expression", expression(100.0 + step, "emg"))
+    kill(first._signals.xdf)
+    second = recorder(folder, generation=1)
+    for step in range(1, 5):  # the links send again what was not acknowledged
+        second.process("estimate", estimate(100.0 + step))
+        second.process("expression", expression(100.0 + step, "emg"))
+    end(second)
+    found = streams(folder)
+    for name in ("estimated_muscles", "expression_emg"):
+        np.testing.assert_array_equal(found[name].stamps, [100.0, 101.0, 102.0, 103.0, 104.0])
+
+
+def test_consent_reaches_what_is_made_of_picture_and_muscles(tmp_path):
+    found = {}
+    for scopes in ((), ("emg",), ("video",)):
+        folder = SessionFolder.create(tmp_path, "P01", scopes)
+        node = recorder(folder)
+        node.process("expression", expression(100.0, "camera"))
+        node.process("expression", expression(100.0, "emg"))
+        node.process("estimate", estimate(100.0))
+        end(node)
+        found[scopes] = set(streams(folder)) - {EVENTS, FRAMES}
+    assert found == {(): set(), ("emg",): {"expression_emg"}, ("video",): {"expression_camera", "estimated_muscles"}}
 
 
 def test_gaps_of_emg_and_frames_are_explicit(folder):
