@@ -95,7 +95,8 @@ class Clip:
         """Expression parameters of one method, by group, each (frame, columns) float32.
 
         method: "SMIRK" or "EIFER" (identity 300, expression 50, eyelid 2, jaw 3, pose 3, camera 3), "MediaPipe" or
-        "Truth" (blendshapes 52, in the order of engines/face/blendshapes.py).
+        "Truth" (blendshapes 52, in the order of engines/face/blendshapes.py), or one of OURS in
+        calibration/data/mmm_layout.py (blendshapes 52, identity 100, pose 3, camera 3).
         Raises BadInput for a method that the clip does not have, unknown columns, or rows that do not go with frames.
         """
         known = METHODS.get(method)

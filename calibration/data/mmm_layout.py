@@ -66,15 +66,21 @@ _TASK_OF_LABEL = {
 
 
 _FLAME = {"identity": 300, "expression": 50, "eyelid": 2, "jaw": 3, "pose": 3, "camera": 3}
+_BLENDSHAPES = {"blendshapes": len(BLENDSHAPES)}
+_ICT = {**_BLENDSHAPES, "identity": 100, "pose": 3, "camera": 3}
+OURS = ("E_N-occluded", "E_N-restored", "E_S-occluded", "Live")
 METHODS: dict[str, dict[str, int]] = {
     "SMIRK": _FLAME,
     "EIFER": _FLAME,
-    "MediaPipe": {"blendshapes": len(BLENDSHAPES)},
-    "Truth": {"blendshapes": len(BLENDSHAPES)},
+    "MediaPipe": _BLENDSHAPES,
+    "Truth": _BLENDSHAPES,
+    **dict.fromkeys(OURS, _ICT),
 }
-"""Method -> group -> columns. MMM has four more (DECA, EMOCAv2, Deep3DFace, FOCUS); Truth is the cohort's own."""
+"""Method -> group -> columns. MMM has four more (DECA, EMOCAv2, Deep3DFace, FOCUS); Truth is the cohort's own, and OURS
+are what encoders of this project see (calibration/encoder_parameters.py): the rows of EIFER's Table 2, and the live
+encoder."""
 
-# How the FLAME columns' names begin, by group; a number follows.
+# How the columns' names begin, by group; a number follows.
 _BEGINNINGS = {
     "identity": ("idt", "identity", "shape"),
     "expression": ("exp", "expression"),
@@ -177,11 +183,7 @@ def column_groups(method: str, names: Sequence[str]) -> dict[str, list[int]]:
     unknown.
     """
     groups = METHODS[method]
-    if "blendshapes" in groups:
-        place = {name: i for i, name in enumerate(names)}
-        found = {"blendshapes": [place[name] for name in BLENDSHAPES if name in place]}
-    else:
-        found = {group: [i for i, name in enumerate(names) if _stem(name) in _BEGINNINGS[group]] for group in groups}
+    found = {group: _columns(group, names) for group in groups}
     known = {i for columns in found.values() for i in columns}
     if unknown := [name for i, name in enumerate(names) if i not in known]:
         raise BadInput(f"{method} has no column {unknown[0]!r} ({len(unknown)} of {len(names)} are not understood)")
@@ -189,6 +191,22 @@ def column_groups(method: str, names: Sequence[str]) -> dict[str, list[int]]:
         if len(found[group]) != columns:
             raise BadInput(f"{method} needs {columns} columns of {group}, found {len(found[group])}")
     return found
+
+
+def column_names(method: str) -> list[str]:
+    """The columns of a method's file as this project writes them, every group in its order."""
+    names: list[str] = []
+    for group, count in METHODS[method].items():
+        numbered = (f"{_BEGINNINGS[group][0]}_{i}" for i in range(count)) if group in _BEGINNINGS else BLENDSHAPES
+        names += numbered
+    return names
+
+
+def _columns(group: str, names: Sequence[str]) -> list[int]:
+    if group == "blendshapes":
+        place = {name: i for i, name in enumerate(names)}
+        return [place[name] for name in BLENDSHAPES if name in place]
+    return [i for i, name in enumerate(names) if _stem(name) in _BEGINNINGS[group]]
 
 
 def _stem(name: str) -> str:

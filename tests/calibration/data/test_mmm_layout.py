@@ -9,6 +9,7 @@ from calibration.data.mmm_layout import (
     PARAMETER_INDEX_COLUMNS,
     ClipId,
     column_groups,
+    column_names,
     index_row,
     parameter_row,
 )
@@ -83,6 +84,17 @@ def test_flame_columns_are_found_by_name_wherever_they_stand():
     assert groups["expression"] == list(range(300, 350))
     backwards = column_groups("EIFER", names[::-1])
     assert backwards["camera"] == [0, 1, 2]
+
+
+def test_our_encoders_columns_are_found_as_they_are_written():
+    names = column_names("E_S-occluded")
+    assert len(names) == len(set(names)) == 52 + 100 + 3 + 3
+    groups = column_groups("E_S-occluded", names[::-1])
+    assert {name: len(columns) for name, columns in groups.items()} == METHODS["E_S-occluded"]
+    assert [names[::-1][i] for i in groups["blendshapes"]] == list(BLENDSHAPES)
+    assert names[::-1][groups["camera"][0]] == "cam_2"
+    with pytest.raises(BadInput, match="identity"):
+        column_groups("Live", names[:150])
 
 
 def test_blendshapes_come_in_mediapipes_order():
