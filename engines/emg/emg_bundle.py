@@ -11,10 +11,11 @@ that nothing has to be guessed at run time:
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 from engines.bundle import Manifest
+from engines.emg.chain import PRESETS, chain_id, preset
 from engines.emg.expression_profile import ExpressionProfile, expression_profile
 from engines.emg.montage import FRIDLUND
 from engines.errors import BadInput, BundleError, ChainMismatch
@@ -26,6 +27,7 @@ NORMALISATIONS = ("maximum", "calibration")
 KEYS = ("direction", "profile", "normalisation", "taps_ms", "widths", "end", "scaling", "uncertainty")
 
 _LONGEST_TAP_MS = 2000
+_USUAL_RATE_HZ = 4096.0
 _LOUDEST = {"maximum": 1.0, "calibration": 2.0}  # people may beat their reference
 
 
@@ -104,8 +106,8 @@ def check_station(manifest: Manifest, chain: str, montage: str, profile: str | N
         )
     if manifest.emg_chain != chain:
         raise ChainMismatch(
-            f"the bundle was made with EMG chain {manifest.emg_chain}, this station runs {chain}: choose the preset "
-            "of the bundle, or a bundle made with this chain"
+            f"the bundle was made with EMG chain {manifest.emg_chain}, this station runs {chain}: choose "
+            f"{_settings_of(manifest.emg_chain)}, or a bundle made with this chain"
         )
     made_for = manifest.sizes.get("profile")
     if profile is not None and made_for != profile:
@@ -113,6 +115,14 @@ def check_station(manifest: Manifest, chain: str, montage: str, profile: str | N
             f"the bundle was made for expressions in {made_for}, this station's encoder gives {profile}: choose "
             "another bundle or encoder"
         )
+
+
+def _settings_of(chain: str) -> str:
+    """What a station would have to say to run a chain, where one of the presets is meant."""
+    for name, mains_hz in product(PRESETS, (50.0, 60.0, None)):
+        if chain_id(preset(name, mains_hz), _USUAL_RATE_HZ) == chain:
+            return f"envelope.preset {name} with mains_hz {'null' if mains_hz is None else f'{mains_hz:g}'}"
+    return "the preset of the bundle"
 
 
 def _spec(name: str, layout: str, limits: tuple[float, float], unit: str, shape: tuple[int, ...]) -> ArraySpec:

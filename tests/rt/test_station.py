@@ -189,6 +189,7 @@ def test_networks_between_expression_and_muscle_are_off_until_the_station_wants_
     [
         ("expression: {bundel: x}", r"unknown key 'expression\.bundel': did you mean 'bundle'"),
         ("expression: {every: 0}", r"expression\.every is 0"),
+        ("expression: {every: 11}", r"expression\.every is 11"),
         ("expression: {device: gpu}", r"expression\.device is 'gpu'"),
         ("estimate: {exp2face: x}", r"unknown key 'estimate\.exp2face': did you mean '(emg2exp|exp2emg)'"),
         ("estimates: on", r"unknown key 'estimates': did you mean 'estimate'"),

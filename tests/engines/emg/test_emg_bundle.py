@@ -30,6 +30,13 @@ def test_what_fits_is_taken():
         (manifest(), (STANDARD, "kuramoto"), BundleError, "montage fridlund, this station has kuramoto"),
         (manifest(), (STANDARD, "fridlund", "flame55"), BundleError, "expressions in arkit52, .* gives flame55"),
         (manifest("resnet_generator"), (STANDARD, "fridlund"), BundleError, "knows no muscles"),
+        (
+            manifest(chain=FAST),
+            (STANDARD, "fridlund"),
+            ChainMismatch,
+            "choose envelope.preset fast with mains_hz 50, or",
+        ),
+        (manifest(chain="0123"), (STANDARD, "fridlund"), ChainMismatch, "choose the preset of the bundle, or"),
         (manifest(chain=None), (STANDARD, "fridlund"), BundleError, "knows no muscles"),
     ],
 )
