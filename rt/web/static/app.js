@@ -9,10 +9,11 @@ import { Envelopes } from "./envelopes.js";
 import * as estimates from "./estimates.js";
 import { Mirror } from "./mirror.js";
 import { $, showHello, showSides, showStatus, speak } from "./panel.js";
+import { Practise, showHalves } from "./practise.js";
 import * as protocol from "./protocol.js";
 import { Symmetry } from "./symmetry.js";
 
-const WRITE_MS = 200, PLOT_MS = 50, SPEAK_MS = 1000, AMOUNT_MS = 100, CONFIRM_MS = 4000, TOUCHED_MS = 2000;
+const WRITE_MS = 200, PLOT_MS = 50, SPEAK_MS = 1000, CONFIRM_MS = 4000, TOUCHED_MS = 2000;
 
 const choices = new Choices();
 const mirror = new Mirror($("picture"), $("stage"));
@@ -33,6 +34,7 @@ const badges = { picture: "", emg: "", guess: "" }; // what is said to be old
 let lastWrite = 0, lastPlot = 0, lastSpeak = 0;
 
 const connection = new Connection(token(), { packet: takePacket, message: takeMessage, state: takeState });
+const practise = new Practise((name, value) => connection.wish(name, value), () => { touched = performance.now(); });
 
 function token() {
   const address = new URLSearchParams(location.search);
@@ -70,11 +72,8 @@ function takeStatus(message) {
   status = message;
   showStatus(status);
   if (performance.now() - touched < TOUCHED_MS) return;
-  for (const view of document.getElementsByName("view")) view.checked = view.value === status.view;
+  practise.follow(status);
   for (const removal of document.getElementsByName("restore")) removal.checked = removal.value === status.removal;
-  $("amount-box").hidden = status.view !== "practise";
-  $("amount").value = String(Math.round(100 * status.amount));
-  $("amount-text").textContent = `${$("amount").value} %`;
 }
 
 function takeHello(message) {
@@ -82,6 +81,7 @@ function takeHello(message) {
   live = new protocol.Live(hello.channels.length, hello.pairs.length);
   choices.adopt(hello);
   showHello(hello, choices);
+  practise.build(hello);
   buildChooser(hello, choices);
   openStart(choices);
 }
@@ -89,10 +89,9 @@ function takeHello(message) {
 function takeRole(role) {
   controls = role.controls;
   $("watching").hidden = controls;
-  for (const id of ["record", "calibrate", "calibrate-rest", "calibrate-reference", "amount"]) $(id).disabled = !controls;
-  for (const name of ["view", "restore"]) {
-    for (const choice of document.getElementsByName(name)) choice.disabled = !controls;
-  }
+  for (const id of ["record", "calibrate", "calibrate-rest", "calibrate-reference"]) $(id).disabled = !controls;
+  practise.enable(controls);
+  for (const choice of document.getElementsByName("restore")) choice.disabled = !controls;
 }
 
 function takeState(state) {
@@ -158,6 +157,7 @@ function judgePicture(now) {
   mirror.stage.classList.toggle("stale", old);
   mirror.stage.classList.toggle("bare", old && hello.hide_when_stale);
   $("oval").hidden = !(live.flags & protocol.FIXED_CROP);
+  showHalves(choices.mirrored, practise.view === "beside" && Boolean(frameFlags & protocol.PRACTISE));
   $("raw").hidden = !(frameFlags & protocol.RAW);
   $("edit").hidden = !(frameFlags & protocol.EDIT);
 }
@@ -233,14 +233,6 @@ function end(title, rows) {
   connection.end();
 }
 
-function later(ms, act) {
-  let timer = 0;
-  return (...values) => {
-    clearTimeout(timer);
-    timer = setTimeout(act, ms, ...values);
-  };
-}
-
 function marker() {
   if (connection.wish("marker", "marker")) speak("Marker set");
 }
@@ -252,7 +244,6 @@ addEventListener("keydown", (event) => {
   keys[event.code]();
 });
 
-const sendAmount = later(AMOUNT_MS, (value) => connection.wish("amount", value));
 $("stop").addEventListener("click", stop);
 $("marker").addEventListener("click", marker);
 $("record").addEventListener("click", () => connection.wish("record", status?.recording !== "on"));
@@ -264,24 +255,12 @@ for (const step of ["rest", "reference"]) {
   });
 }
 $("mirrored").addEventListener("change", (event) => choices.set({ mirrored: event.target.checked }));
-$("amount").addEventListener("input", (event) => {
-  touched = performance.now();
-  $("amount-text").textContent = `${event.target.value} %`;
-  sendAmount(Number(event.target.value) / 100);
-});
 $("target").addEventListener("input", (event) => {
   $("target-text").textContent = `${event.target.value} %`;
   choices.target = Number(event.target.value);
   bars.build(hello, choices);
 });
 $("target").addEventListener("change", () => choices.set({}));
-for (const view of document.getElementsByName("view")) {
-  view.addEventListener("change", () => {
-    touched = performance.now();
-    $("amount-box").hidden = view.value !== "practise";
-    connection.wish("view", view.value);
-  });
-}
 for (const removal of document.getElementsByName("restore")) {
   removal.addEventListener("change", () => {
     touched = performance.now();

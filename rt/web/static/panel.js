@@ -27,7 +27,6 @@ export function showHello(hello, choices) {
   set($("safety"), hello.safety);
   set($("start-safety"), hello.safety);
   $("muscle-metric").title = `From the muscle to the bar drawn here; ${Math.round(hello.emg_delay_ms)} ms of it are the envelope's own delay`;
-  $("views").hidden = hello.views.length < 2;
   $("removals").hidden = hello.removals.length < 2;
   $("session").classList.toggle("no-amplifier", !hello.amplifier);
   $("session").classList.toggle("estimated", hello.estimated);
@@ -41,8 +40,8 @@ export function showHello(hello, choices) {
 
 export function showSides(mirrored) {
   const [left, right] = mirrored ? ["Left", "Right"] : ["Right", "Left"];
-  for (const id of ["side-left", "bars-left"]) set($(id), left);
-  for (const id of ["side-right", "bars-right"]) set($(id), right);
+  set($("bars-left"), left);
+  set($("bars-right"), right);
   set($("ends-left"), `${left} stronger`);
   set($("ends-right"), `${right} stronger`);
 }

@@ -13,14 +13,15 @@ import pytest
 from engines.emg.montage import FRIDLUND
 from rt import clock
 from rt.web.hub import Outcome
-from rt.web.protocol import Channel, Flags, Hello, Packet, Pair, Status, Wish
+from rt.web.protocol import Channel, Flags, Hello, Movement, Packet, Pair, Status, Wish
 from rt.web.server import PageServer, PageSettings
 
 CHANNELS = tuple(Channel(c.label, c.muscle, c.side, c.site_xy) for c in FRIDLUND.channels)
 HELLO = Hello(
     "P-017", CHANNELS, tuple(Pair(*pair) for pair in FRIDLUND.pairs()), trained="zygomaticus",
     forbidden="orbicularis_oculi", emg_delay_ms=37.0, synthetic="Picture and signals are synthetic.",
-    chosen=("zygomaticus", "orbicularis_oculi", "orbicularis_oris", "lateral_frontalis"), views=("camera", "practise"),
+    chosen=("zygomaticus", "orbicularis_oculi", "orbicularis_oris", "lateral_frontalis"), views=("camera", "practise", "beside"),
+    movements=(Movement("pixel-smile-open", "Smile open"), Movement("pixel-snarl", "Snarl")),
     removals=("raw", "restored", "edit"),
 )  # fmt: skip
 STATUS = Status(

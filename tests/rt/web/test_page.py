@@ -302,6 +302,39 @@ def test_buttons_send_their_wishes(serve, open_page):
     }  # fmt: skip
 
 
+def test_a_movement_is_chosen_with_its_side(serve, open_page):
+    feed = serve()
+    feed.status = replace(feed.status, target="pixel-smile-open")
+    page = open_page(feed)
+    assert page.locator("#practise-box").is_hidden()
+    page.get_by_label("Practise", exact=True).check()
+    page.get_by_label("Movement").select_option("Snarl")
+    page.get_by_role("group", name="Side of the face that moves").get_by_label("Left").check()
+    until(lambda: len(feed.wishes) == 3)
+    assert list(feed.wishes) == [Wish("view", "practise"), Wish("target", "pixel-snarl"), Wish("side", "left")]
+
+
+def test_a_stations_own_movement_can_be_seen_in_the_list(serve, open_page):
+    feed = serve()
+    feed.status = replace(feed.status, view="practise", target="my-smile", side="right")
+    page = open_page(feed)
+    until(lambda: page.get_by_label("Movement").input_value() == "my-smile")
+    assert page.get_by_role("group", name="Side of the face that moves").get_by_label("Right").is_checked()
+
+
+def test_the_halves_are_named_where_own_face_and_movement_stand_side_by_side(serve, open_page):
+    feed = serve()
+    feed.status = replace(feed.status, view="beside")
+    feed.change = lambda packet: replace(packet, flags=packet.flags | Flags.PRACTISE)
+    page = open_page(feed)
+    until(lambda: page.inner_text("#side-left") == "To practise")
+    assert page.inner_text("#side-right") == "You"  # as a mirror: the camera's left half is on the right
+    page.get_by_label("Mirror view").uncheck()
+    until(lambda: page.inner_text("#side-left") == "You")
+    feed.change = lambda packet: replace(packet, flags=packet.flags & ~Flags.PRACTISE)
+    until(lambda: page.inner_text("#side-left") == "Right")
+
+
 def test_second_page_watches_and_can_take_over(serve, open_page):
     feed = serve()
     first = open_page(feed)
