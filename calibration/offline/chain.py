@@ -35,25 +35,21 @@ def offline_graph(station: Station, order: Order, sources: Sources, chain: str =
     chain is then the id of what made it.
     Raises BadSettings when a bundle that was named, by the order or the station, is not there or does not fit.
     """
-    wanted, notes = {name: getattr(order, name) for name in _SHIPPED}, []
+    wanted = {name: getattr(order, name) for name in _SHIPPED}
     asked = [name for name, bundle in wanted.items() if bundle == AUTO and not _of_station(station, name)]
+    graph = _checked(station, {**wanted, **dict.fromkeys(asked, OFF)}, order, sources, chain)
     shipped = {folder.name for folder in shipped_bundles()}
+    notes: list[tuple[str, str]] = []
     for name in asked:
+        left_out = [other for other in asked[asked.index(name) + 1 :]] + [n for n, _ in notes]
         if _SHIPPED[name] not in shipped:
-            wanted[name] = OFF
-            notes.append(f"{name}: no bundle {_SHIPPED[name]} is shipped with this version")
-    asked = [name for name in asked if wanted[name] != OFF]
-    while True:
+            notes.append((name, f"no bundle {_SHIPPED[name]} is shipped with this version"))
+            continue
         try:
-            graph = _rows_graph(_with(station, wanted, order), order, sources, chain)
-            graph.check_nodes()
-            return graph, notes
+            graph = _checked(station, {**wanted, **dict.fromkeys(left_out, OFF)}, order, sources, chain)
         except BadSettings as error:
-            if not asked:
-                raise
-            left_out = asked.pop()
-            wanted[left_out] = OFF
-            notes.append(f"{left_out}: {error}")
+            notes.append((name, str(error)))
+    return graph, [f"{name}: {why}" for name, why in notes]
 
 
 def _of_station(station: Station, name: str) -> str | None:
@@ -78,16 +74,24 @@ def _with(station: Station, wanted: Mapping[str, str], order: Order) -> Station:
     if order.restore != OFF:
         content["restore"] = {"bundle": order.restore, "view": "restored", "device": "cpu", "threads": 1}
     content["envelope"] = {**content["envelope"], "calibration": None}  # the recording's own lies in the scratch folder
+    content["practise"] = {}
     content["recording"] = {**content["recording"], "enabled": False}
     content["lsl_out"] = {"enabled": False}
     return parse_station(content, "the recording's settings")
 
 
+def _checked(station: Station, wanted: Mapping[str, str], order: Order, sources: Sources, chain: str) -> Graph:
+    graph = _rows_graph(_with(station, wanted, order), order, sources, chain)
+    graph.check_nodes()
+    return graph
+
+
 def _rows_graph(station: Station, order: Order, sources: Sources, chain: str) -> Graph:
     live = therapy_graph(station.model_copy(update={"expression": None, "estimate": None}), headless=True)
     said = estimates_of(station, chain or emg_chain(station), _follows_faces(station))
-    given = chain and "envelope" in sources  # instead of made from a signal
-    edges = [edge for edge in (*live.edges, *said.edges) if not (given and edge.consumer == "envelope")]
+    edges = [*live.edges, *said.edges]
+    if "envelope" in sources:  # given, not made from a signal
+        edges = [e for e in edges if e.consumer != "envelope" and e.producer not in ("emg", "quality")]
     if order.restore != OFF:
         edges = [replace(e, source=_RESTORED) if e.target == _READS_PICTURES else e for e in edges]
     nodes = [_steady(sources.get(node.name, node)) for node in (*live.nodes, *said.nodes)]

@@ -138,6 +138,12 @@ def session(tmp_path_factory):
 
 
 @pytest.fixture
+def frames_of_session():
+    """The pictures that went into `session`."""
+    return list(small_frames(30))
+
+
+@pytest.fixture
 def pictures_of_a_face():
     """face_frames, where the model that finds faces is installed."""
     if assets.find(assets.FACE_LANDMARKER) is None:

@@ -1,4 +1,4 @@
-"""Recordings in processes: one that fails or dies does not stop the others, and an interruption leaves nothing behind."""
+"""Recordings in processes: one that fails or dies does not stop the others; an interruption leaves nothing behind."""
 
 import json
 import multiprocessing
