@@ -43,6 +43,7 @@ from rt import assets
 
 UNSEEN, SEEN = "people never seen", "people seen in training"
 _SPLITS: dict[str, Split] = {UNSEEN: "test", SEEN: "train"}
+_CLIP_PX = 256  # of a crop of a clip at least, which is what MediaPipe looks at; networks get it smaller
 NO_LANDMARKER = (
     "MediaPipe's face model is not installed, so nobody stands beside the encoders: run myomirror assets fetch"
 )
@@ -151,7 +152,7 @@ class _Run:
                 f"{recordings.folder} holds recordings of people, whose expressions nobody knows: give a cohort or a "
                 f"set of made faces"
             )
-        size = max(self.bundles.sizes.values())
+        size = max(_CLIP_PX, *self.bundles.sizes.values())
         about = {"folder": str(recordings.folder), "kind": "clips", "synthetic": True, "size": size}
         self.report["data"] = about
         found = {}

@@ -14,11 +14,23 @@ from calibration.camera_variation import CameraVariation, VariationSettings
 from calibration.data.face_set import FaceSet
 from calibration.distributed import Ranks
 from calibration.face_truth import Known, Truth
-from calibration.planes import Picture, planes_of
+from calibration.planes import Picture, planes_of, resized
 from calibration.recipe import chance
 from engines.errors import BadInput
+from engines.face.blendshapes import BLENDSHAPE_INDEX, BLENDSHAPES
 from engines.face.crop_camera import matrix_from_six
 from engines.face.crop_geometry import SKIN
+
+_ROOM = 1.125  # stored crops are at most so much larger than what is cut from them
+
+
+def _other_sides() -> npt.NDArray[np.int64]:
+    """Place of every blendshape's counterpart on the other side of the face; its own where it has none."""
+    swapped = (name.replace("Left", "?").replace("Right", "Left").replace("?", "Right") for name in BLENDSHAPES)
+    return np.array([BLENDSHAPE_INDEX[name] for name in swapped])
+
+
+_OTHER_SIDE = _other_sides()
 
 
 class KnownBatch(NamedTuple):
@@ -43,6 +55,7 @@ class Movements:
     shift: float = 0.04  # of the side, largest
     strength: float = 1.0  # of the camera's differences
     covered: float = 0.0  # share of the faces that is seen under electrodes
+    mirror: float = 0.0  # share that is mirrored; of these, identity and landmarks count as unknown
 
 
 class KnownFaces:
@@ -89,12 +102,17 @@ class KnownFaces:
         faces, at = self.faces, self.faces.clean_at[place]
         under = draw.random() < self.movements.covered
         stored = faces.covered[faces.covered_at[place]] if under else faces.clean[at]
-        move = _movement(faces.size, self.movements, draw)
-        truth = moved(Truth(*(part[at] for part in self._truth)), faces.size, move, self.movements.size)
+        # Interpolation sees four pixels: of a picture much larger than what comes out it would drop most
+        loaded = resized(stored, min(faces.size, round(_ROOM * self.movements.size)))
+        move = _movement(len(loaded), self.movements, draw)
+        known = Truth(*(part[at] for part in self._truth))
+        truth = moved(known, faces.size, _before(move, len(loaded) / faces.size), self.movements.size)
         side = (self.movements.size, self.movements.size)
-        picture = cv2.warpAffine(stored, move, side, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT)
-        picture = np.asarray(picture, np.uint8)
-        return self._vary.picture(picture, draw), truth
+        warped = cv2.warpAffine(loaded, move, side, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        picture = self._vary.picture(np.asarray(warped, np.uint8), draw)
+        if draw.random() < self.movements.mirror:
+            return np.ascontiguousarray(picture[:, ::-1]), mirrored(truth)
+        return picture, truth
 
 
 def moved(truth: Truth, stored: int, move: npt.NDArray[np.float64], size: int) -> Truth:
@@ -103,6 +121,19 @@ def moved(truth: Truth, stored: int, move: npt.NDArray[np.float64], size: int) -
     if np.isfinite(truth.pose).all():
         matrix = matrix_from_six(truth.pose, stored)[:2]
     return Known(np.array(truth.expression), np.array(truth.identity), matrix, truth.landmarks_px).cropped(move, size)
+
+
+def mirrored(truth: Truth) -> Truth:
+    """A truth about the mirrored picture.  Identity and landmarks are not known of a mirrored person: nan."""
+    pose = truth.pose * np.array([1, -1, -1, 1, -1, 1], np.float32)
+    identity, marks = (np.full_like(part, np.nan) for part in (truth.identity, truth.landmarks_px))
+    return Truth(truth.expression[_OTHER_SIDE], identity, pose, marks)
+
+
+def _before(move: npt.NDArray[np.float64], zoom: float) -> npt.NDArray[np.float64]:
+    """(2, 3): the same movement of a picture that was resized by `zoom` first; pixel centres at integers."""
+    linear = move[:, :2] * zoom
+    return np.column_stack([linear, move[:, 2] + move[:, :2] @ np.full(2, (zoom - 1) / 2)])
 
 
 def _movement(stored: int, movements: Movements, draw: np.random.Generator) -> npt.NDArray[np.float64]:

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from calibration.data.emg_pairs import AUTO, FOLDS, Pairs, open_pairs
+from calibration.data.mmm_layout import OURS as SEEN
 from calibration.descent import Descent
 from calibration.distributed import Ranks
 from calibration.emg_bundles import manifest_of, read_start, write_emg_bundle
@@ -48,7 +49,7 @@ class EmgMlpSettings:
     """The paper's; `OURS` below."""
 
     direction: str = "exp2emg"  # or "emg2exp"
-    method: str = AUTO  # whose expressions: Truth, EIFER, SMIRK, MediaPipe
+    method: str = AUTO  # whose expressions: one of METHODS in calibration/data/mmm_layout.py
     chain: str = AUTO  # whose envelopes: fast, standard, calm, jena_offline
     fold: int = NOBODY  # which fifth of the people is held out, 0..4
     widths: tuple[int, ...] = WIDTHS
@@ -249,7 +250,7 @@ _VARIANTS: dict[str, dict[str, Any]] = {
     "ours": OURS,
 }
 _FOLDS: dict[str, dict[str, Any]] = {f"fold_{fold}": {"fold": fold} for fold in range(FOLDS)}
-_METHODS = ("Truth", "EIFER", "SMIRK", "MediaPipe")
+_METHODS = ("Truth", "EIFER", "SMIRK", "MediaPipe", *SEEN)
 
 
 def _in_folds(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

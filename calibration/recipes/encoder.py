@@ -66,6 +66,7 @@ class EncoderSettings:
     turn_deg: float = 5.0
     zoom: float = 0.05
     shift: float = 0.04
+    mirror: float = 0.5  # share of the faces; electrodes are even on both sides, expressions need not be
     variation: float = 1.0  # how far cameras differ, 0..1
     precision: str = "fp32"  # "bf16", "fp16"
     average: float = 0.999  # decay of the moving average that the bundle holds; 0: the last weights
@@ -81,7 +82,7 @@ class EncoderSettings:
             )
         if self.size < SMALLEST:
             raise BadSettings(f"size must be {SMALLEST} or more, found {self.size}")
-        for name in ("warm_up", "covered", "variation", "shift", "bend"):
+        for name in ("warm_up", "covered", "mirror", "variation", "shift", "bend"):
             if not 0 <= getattr(self, name) <= 1:
                 raise BadSettings(f"{name} must be 0..1, found {getattr(self, name)}")
         for name in ("batch", "epochs"):
@@ -97,7 +98,7 @@ class EncoderSettings:
     @property
     def movements(self) -> Movements:
         """The data's."""
-        return Movements(self.size, self.turn_deg, self.zoom, self.shift, self.variation, self.covered)
+        return Movements(self.size, self.turn_deg, self.zoom, self.shift, self.variation, self.covered, self.mirror)
 
 
 class Encoder:

@@ -18,6 +18,7 @@ from calibration.data.mmm_layout import METHODS, PARAMETER_INDEX  # noqa: E402
 from calibration.encoder_bundle import encoder_manifest  # noqa: E402
 from calibration.encoder_parameters import Seeing, write_parameters  # noqa: E402
 from calibration.face_bundle import face_spec  # noqa: E402
+from calibration.recipes.emg_mlp import KIND  # noqa: E402
 from engines.bundle import Manifest, Training  # noqa: E402
 from engines.errors import BadInput, BundleError  # noqa: E402
 
@@ -122,6 +123,7 @@ def test_emg_networks_read_them(recorded, bundles):
     pairs = open_pairs(recorded, "Live")
     assert (pairs.profile, pairs.method, len(pairs.clips)) == ("arkit52", "Live", CLIPS)
     assert pairs.clips[0].expression.shape == (FRAMES, 52)
+    assert KIND.ablations["folds_e_s-occluded"]["e_s-occluded/fold_3"] == {"method": "E_S-occluded", "fold": 3}
 
 
 def test_a_run_goes_on_and_other_bundles_are_in_the_way(recorded, bundles):

@@ -1,6 +1,8 @@
 """What is moved is moved with its truth; the same number gives the same batch."""
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,11 +12,14 @@ torch = pytest.importorskip("torch")
 
 from calibration.data.face_set import FaceSet  # noqa: E402
 from calibration.distributed import Ranks  # noqa: E402
-from calibration.face_truth import unknown  # noqa: E402
-from calibration.known_faces import KnownFaces, Movements, moved  # noqa: E402
+from calibration.face_truth import Truth, unknown  # noqa: E402
+from calibration.known_faces import KnownFaces, Movements, mirrored, moved  # noqa: E402
 from engines.errors import BadInput  # noqa: E402
 from engines.face.crop_camera import matrix_from_six  # noqa: E402
+from engines.face.crop_geometry import CropGeometry  # noqa: E402
+from engines.face.mesh import FaceModel  # noqa: E402
 
+MODEL = Path(os.environ.get("MYOMIRROR_ASSETS", "/missing"))
 HERE = Ranks(torch.device("cpu"))
 STILL = Movements(40, turn_deg=0, zoom=0, shift=0, strength=0)
 
@@ -57,6 +62,54 @@ def test_moved_landmarks_lie_on_the_moved_picture(grey_faces):
         bright = (one.picture.mean(1) > 0.1).float().numpy()
         x = (bright * yx).sum((1, 2)) / bright.sum((1, 2))
         assert np.abs(x - middle[:, 0]).mean() < 0.15
+
+
+def test_a_mirrored_truth_is_the_truth_of_the_mirrored_picture():
+    """Rendered without an identity of its own, the face model is even on both sides."""
+    if not (MODEL / "ict_facekit_light.npz").is_file():
+        pytest.skip("needs MYOMIRROR_ASSETS")
+    geometry = CropGeometry(FaceModel.load(MODEL / "ict_facekit_light.npz"), 64)
+    rng = np.random.default_rng(1)
+    expression = (rng.random(52) * (rng.random(52) < 0.3)).astype(np.float32)
+    six = np.array([0.1, 0.3, -0.15, 8.0, 0.02, -0.01], np.float32)
+    truth = Truth(expression, np.zeros(3, np.float32), six, np.zeros((478, 2), np.float32))
+    flipped = mirrored(truth)
+    assert np.isnan(flipped.identity).all()
+    assert np.isnan(flipped.landmarks_px).all()
+    faces = []
+    for one in (truth, flipped):
+        given = (one.expression, np.zeros(3, np.float32), one.pose[:3], one.pose[3:])
+        with torch.no_grad():
+            placed = geometry.place(*(torch.from_numpy(part)[None] for part in given))
+            faces.append(geometry.render(placed)[0, 0].numpy())
+    there, back = faces[0][:, ::-1], faces[1]
+    assert np.abs(there - back).mean() < 0.01
+    assert np.abs(there - faces[0]).mean() > 0.03  # it was not even to begin with
+    again = mirrored(flipped._replace(identity=truth.identity, landmarks_px=truth.landmarks_px))
+    np.testing.assert_array_equal(again.expression, truth.expression)
+    np.testing.assert_array_equal(again.pose, truth.pose)
+
+
+def test_mirrored_faces_come_with_their_pictures(grey_faces):
+    faces = FaceSet.open(grey_faces)
+    plain, flipped = (KnownFaces(faces, replace(STILL, mirror=share), 16, 1, HERE).batch(0) for share in (0.0, 1.0))
+    assert torch.isnan(flipped.landmarks).all()
+    np.testing.assert_array_equal(flipped.rigid[:, 4].numpy(), -plain.rigid[:, 4].numpy())
+    away = (flipped.picture.flip(3) - plain.picture).abs().mean()
+    assert away < 0.02  # but for the noise that mirrors with it
+    assert (flipped.picture - plain.picture).abs().mean() > 3 * away
+
+
+def test_a_set_of_larger_pictures_shows_the_same_faces(grey_faces):
+    """At less than half of the stored size: made smaller by area first, and the truth goes with it."""
+    faces = FaceSet.open(grey_faces)
+    half = replace(STILL, size=20)
+    batch = KnownFaces(faces, half, 16, 1, HERE).batch(0)
+    own = KnownFaces(faces, STILL, 16, 1, HERE).batch(0)
+    torch.testing.assert_close(batch.landmarks, own.landmarks, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(batch.rigid, own.rigid, atol=1e-3, rtol=1e-3)
+    smaller = torch.nn.functional.avg_pool2d(own.picture, 2)
+    assert (batch.picture - smaller).abs().mean() < 0.05
 
 
 def test_some_faces_are_seen_under_electrodes(grey_faces):

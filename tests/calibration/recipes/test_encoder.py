@@ -21,7 +21,9 @@ from engines.bundle import read_bundle  # noqa: E402
 from rt.errors import BadSettings  # noqa: E402
 
 HERE = Ranks(torch.device("cpu"))
-TINY = EncoderSettings(shapes=5, width=0.1, size=32, batch=4, epochs=2, warm_up=0.2, average=0.9, variation=0.0)
+TINY = EncoderSettings(
+    shapes=5, width=0.1, size=32, batch=4, epochs=2, warm_up=0.2, average=0.9, mirror=0.0, variation=0.0
+)
 
 
 def order(faces, out, **run):
