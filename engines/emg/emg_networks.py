@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float32]
 
 _PURPOSE = {"exp2emg": "from expression to muscles", "emg2exp": "from muscles to expression"}
 _PEOPLE = "people.json"  # in the bundle: whose expressions taught it
-_SHAPES_OF_A_FACE = ("Truth", "MediaPipe")  # methods whose arkit52 means what MediaPipe's blendshapes mean
+_MEDIAPIPE = "MediaPipe"
 
 
 def fitting(
@@ -51,8 +51,9 @@ def fitting(
 def check_mediapipe(bundle: Bundle, name: str) -> None:
     """Refuse to feed MediaPipe's blendshapes to a network that learned from something else by that name.
 
-    They are arkit52, measured on the picture.  A network that learned from them, or from true blendshapes, which they
-    stand for, may have them; one that learned from another encoder's parameters may not.
+    Only a network that learned from them may have them.  True blendshapes, which they stand for, are zero at rest, and
+    MediaPipe's are not, least of all under electrodes: a network that had learned from the truth said orbicularis oris
+    200 +- 5 % of a resting face (measured with the demo's person).
     Raises BundleError, in one sentence.
     """
     profile = bundle.manifest.sizes.get("profile")
@@ -61,12 +62,21 @@ def check_mediapipe(bundle: Bundle, name: str) -> None:
             f"the bundle {name} wants expressions in {profile}, MediaPipe's blendshapes are arkit52: "
             "name an encoder bundle (expression.bundle)"
         )
-    method = _method(bundle)
-    if method not in _SHAPES_OF_A_FACE:
+    method = learned_from(bundle)
+    if method != _MEDIAPIPE:
         raise BundleError(
-            f"the bundle {name} learned from {method or 'nobody knows whose'} expressions, which MediaPipe's "
+            f"the bundle {name} learned from expressions of {method or 'an unknown origin'}, which MediaPipe's "
             "blendshapes are not: name an encoder bundle (expression.bundle)"
         )
+
+
+def learned_from(bundle: Bundle) -> str:
+    """Whose expressions taught a bundle, as its training named them ('Truth', 'MediaPipe', ...); '' when unknown."""
+    try:
+        said = json.loads(bundle.files[_PEOPLE])
+        return str(said["method"])
+    except (KeyError, TypeError, ValueError):
+        return ""
 
 
 class MuscleGuess(NamedTuple):
@@ -145,14 +155,6 @@ def _finite(values: Floats) -> Floats:
     if not np.isfinite(values).all():
         raise BundleError("a network between expression and muscles gives what is no number: choose another bundle")
     return values
-
-
-def _method(bundle: Bundle) -> str:
-    try:
-        said = json.loads(bundle.files[_PEOPLE])
-        return str(said["method"])
-    except (KeyError, TypeError, ValueError):
-        return ""
 
 
 def _shape(specs: tuple[ArraySpec, ...]) -> list[tuple[str, tuple[int, ...] | None]]:

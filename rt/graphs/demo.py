@@ -49,9 +49,14 @@ def demo_station(
 
 
 def demo_estimates() -> dict[str, Any]:
-    """The station's sections `expression` and `estimate`: every bundle that is shipped, off where it is not."""
+    """The station's sections `expression` and `estimate`: every bundle that is shipped, off where it is not.
+
+    Muscles are estimated only where an encoder reads the face for it.
+    """
     there = {path.name for path in shipped_bundles()}
     both = {name: name if name in there else None for name in (EXP2EMG, EMG2EXP)}
+    if ENCODER not in there:
+        both[EXP2EMG] = None
     return {
         "expression": {"bundle": ENCODER} if ENCODER in there else None,
         "estimate": both if any(both.values()) else None,

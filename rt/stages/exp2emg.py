@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from engines.emg.emg_bundle import EmgBundle
-from engines.emg.emg_networks import Exp2Emg, check_mediapipe, fitting
+from engines.emg.emg_networks import Exp2Emg, check_mediapipe, fitting, learned_from
 from engines.emg.montage import FRIDLUND
 from engines.errors import EngineError
 from engines.model import Model
@@ -39,7 +39,7 @@ class Exp2EmgStage(Node[Exp2EmgSettings]):
     """An Estimate for every Expression. muscles: only their calibration is used, where the bundle's numbers need one.
 
     The facts say what per cent are of (`relative_to`: 'own maximum' or 'strongest muscle') and whether the network
-    says how sure it is (`uncertainty`).
+    says how sure it is (`uncertainty`), and whose expressions taught it (`learned_from`): others mean less to it.
     """
 
     Settings = Exp2EmgSettings
@@ -57,7 +57,8 @@ class Exp2EmgStage(Node[Exp2EmgSettings]):
         """Load and warm the network. Raises BadSettings when it cannot be run here, or disagrees with its manifest."""
         engine = open_network(self._model, self.settings, _UNUSABLE, "estimate: off")
         self._network = Exp2Emg(engine, self._bundle)
-        self.context.tell(uncertainty=len(engine.outputs) > 1, **engine_facts(engine, self._model, "exp2emg"))
+        facts = engine_facts(engine, self._model, "exp2emg")
+        self.context.tell(uncertainty=len(engine.outputs) > 1, learned_from=learned_from(self._model.bundle), **facts)
         self._tell_unit(self._network)
 
     def process(self, port: str, message: Message) -> Iterable[Emit]:

@@ -91,7 +91,8 @@ function showEstimator({ expression, exp2emg }) {
   if (!expression) return set($("estimator"), "");
   const rate = Number(expression.rate_hz) > 0 ? ` ${Math.round(Number(expression.rate_hz))} times a second` : "";
   const muscles = exp2emg ? `, muscles by ${exp2emg.bundle}` : "";
-  $("estimator").title = `${expression.backend}, ${expression.precision}`;
+  const taught = exp2emg?.learned_from ? `; ${exp2emg.bundle} learned from expressions of ${exp2emg.learned_from}` : "";
+  $("estimator").title = `${expression.backend}, ${expression.precision}${taught}`;
   set($("estimator"), `Face read${rate} by ${expression.bundle}${muscles}`);
   set($("key-guess"), `estimated from the picture, ${exp2emg?.relative_to === "strongest muscle" ? "% of the strongest muscle" : "relative"}`);
 }

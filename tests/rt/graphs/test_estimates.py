@@ -25,6 +25,7 @@ def bundles(tmp_path_factory):
         "encoder": str(write_encoder(folder / "encoder")),
         "flame": str(write_encoder(folder / "flame", profile="flame55")),
         "exp2emg": str(write_emg(folder / "exp2emg")),
+        "mediapipe2emg": str(write_emg(folder / "mediapipe2emg", method="MediaPipe")),
         "flame2emg": str(write_emg(folder / "flame2emg", profile="flame55", method="EIFER")),
         "emg2exp": str(write_emg(folder / "emg2exp", direction="emg2exp", uncertainty=False)),
         "other_chain": str(write_emg(folder / "other", chain="another")),
@@ -88,9 +89,11 @@ def test_without_an_amplifier_muscles_are_estimated_and_no_face_is_driven(bundle
 
 
 def test_without_an_encoder_mediapipes_blendshapes_are_taken_where_the_bundle_allows_it(bundles):
-    graph = graph_of(station(estimate={"exp2emg": bundles["exp2emg"], "emg2exp": None}))
+    graph = graph_of(station(estimate={"exp2emg": bundles["mediapipe2emg"], "emg2exp": None}))
     assert graph.by_name["expression"].settings["bundle"] == "mediapipe"
     assert graph.by_name["exp2emg"].settings["mediapipe"] is True
+    with pytest.raises(BadSettings, match="learned from expressions of Truth, which MediaPipe's blendshapes are not"):
+        graph_of(station(estimate={"exp2emg": bundles["exp2emg"], "emg2exp": None}))
     with pytest.raises(BadSettings, match="expressions in flame55, this station's encoder gives arkit52"):
         graph_of(station(estimate={"exp2emg": bundles["flame2emg"], "emg2exp": None}))
     fits = {"expression": {"bundle": bundles["flame"]}, "estimate": {"exp2emg": bundles["flame2emg"], "emg2exp": None}}
@@ -167,6 +170,8 @@ def test_the_demo_uses_what_is_shipped_and_can_do_without(monkeypatch, tmp_path)
     assert shipped("encoder-cpu", "exp2emg", "emg2exp") == ("encoder-cpu", ("exp2emg", "emg2exp"))
     assert shipped("emg2exp") == (None, (None, "emg2exp"))
     assert shipped("encoder-cpu") == ("encoder-cpu", None)
+    assert shipped("exp2emg", "emg2exp") == (None, (None, "emg2exp"))  # nothing reads the face for it
+    assert shipped("exp2emg") == (None, None)
     off = demo_station(estimates=False)
     assert (off.expression, off.estimate) == (None, None)
 

@@ -61,7 +61,7 @@ def test_an_estimate_for_every_expression(ours):
     assert (found.percent >= 0).all()
     assert (found.percent > 0).any()
     assert (found.spread > 0).all()
-    facts = {"role": "exp2emg", "bundle": "ours", "precision": "fp32", "uncertainty": True}
+    facts = {"role": "exp2emg", "bundle": "ours", "precision": "fp32", "uncertainty": True, "learned_from": "Truth"}
     assert stage.context.facts.items() >= {**facts, "relative_to": "own maximum"}.items()
     stage.close()
 
@@ -96,7 +96,7 @@ def test_what_does_not_fit_is_refused_before_anything_opens(folder, ours):
         (ours, {"chain": "another"}, f"EMG chain {CHAIN}, this station runs another"),
         (ours, {"profile": "flame55"}, "expressions in arkit52, this station's encoder gives flame55"),
         (flame, {"profile": "flame55", "mediapipe": True}, "wants expressions in flame55"),
-        (write_emg(folder / "eifer", method="EIFER"), {"mediapipe": True}, "learned from EIFER expressions"),
+        (write_emg(folder / "eifer", method="EIFER"), {"mediapipe": True}, "learned from expressions of EIFER"),
         (write_emg(folder / "back", direction="emg2exp"), {}, "from muscles to expression, exp2emg is needed"),
         (write_encoder(folder / "encoder"), {}, "is for eifer, not from expression to muscles"),
         (folder / "nowhere", {}, "is no bundle"),
