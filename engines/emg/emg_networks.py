@@ -52,8 +52,8 @@ def check_mediapipe(bundle: Bundle, name: str) -> None:
     """Refuse to feed MediaPipe's blendshapes to a network that learned from something else by that name.
 
     Only a network that learned from them may have them.  True blendshapes, which they stand for, are zero at rest, and
-    MediaPipe's are not, least of all under electrodes: a network that had learned from the truth said orbicularis oris
-    200 +- 5 % of a resting face (measured with the demo's person).
+    MediaPipe's are not, least of all under electrodes: a network that six synthetic people's truth had taught said
+    orbicularis oris 200 +- 5 % (its limit) of the demo's resting person.
     Raises BundleError, in one sentence.
     """
     profile = bundle.manifest.sizes.get("profile")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rt.errors import BadRecording, BadSettings, DataLost, MissingDevice
-from rt.message import Chunk, Crop, Face, Frame, Muscles, Parameters
+from rt.message import Chunk, Crop, Estimate, Expression, Face, Frame, Muscles, Parameters
 from rt.recording.export import export
 from rt.recording.export_csv import as_of
 from rt.recording.session_folder import SessionFolder
@@ -63,6 +63,31 @@ def table(path):
     with path.open(newline="") as file:
         rows = list(csv.reader(file))
     return rows[0], rows[1:]
+
+
+def test_what_networks_said_has_tables_of_its_own_and_holds_between_two_answers(tmp_path):
+    folder = SessionFolder.create(tmp_path / "data", "P01", ALL)
+    node = RecorderSink(RecorderSettings(), Context("recorder", folder.path))
+    node.open()
+    for step in range(12):
+        t = 100 + step * 0.03
+        node.process("frame", Frame(step + 1, t, "device", np.zeros((48, 64, 3), np.uint8)))
+        if step % 2 == 0 and step < 4:  # every second picture, and then no face any more
+            node.process("estimate", Estimate(t, np.full(22, step, np.float32), np.full(22, np.nan, np.float32)))
+            node.process("expression", Expression(t, np.full(52, step / 10, np.float32), "arkit52", "camera"))
+    node.finish()
+    node.close()
+    folder.close()
+    written = export(folder.path, tmp_path / "out", "csv")
+    assert {"estimated_muscles.csv", "expression_camera.csv"} <= {path.name for path in written}
+    assert not {"muscles.csv", "envelope.csv", "expression_emg.csv"} & {path.name for path in written}
+    header, rows = table(tmp_path / "out" / "estimated_muscles.csv")
+    assert header[1] == "F1_estimated_percent"
+    held = [row[header.index("F19_estimated_percent")] for row in rows]
+    assert held == ["0", "0", "2", "2", "2", "2", "2", "2", "2", "", "", ""]  # 0.2 s at most
+    assert {row[header.index("F19_estimated_sd")] for row in rows} == {""}
+    header, rows = table(tmp_path / "out" / "expression_camera.csv")
+    assert rows[2][header.index("mouthSmileLeft")] == "0.2"
 
 
 def naive_as_of(times, chunks, n_channels):
