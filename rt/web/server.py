@@ -20,13 +20,13 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rt import clock
-from rt.errors import BadMessage, BadSettings, MissingDevice
+from rt.errors import BadMessage, BadSettings, LiveError, MissingDevice
 from rt.web import protocol
 from rt.web.gate import Gate, checked_token, new_token
 from rt.web.hub import Hub, Outcome, Parcel, Viewer, newer
@@ -66,7 +66,8 @@ def fixed_address(settings: PageSettings) -> PageSettings:
 class PageServer:
     """Serves the live page and tells what became of every packet.
 
-    `on_outcome` and `on_wish` are called on the server's thread: they must not block. Typical use::
+    `on_outcome` and `on_wish` are called on the server's thread: they must not block. `face` makes what `/face.bin` is;
+    it is called once, on a thread of its own, when a page asks. Typical use::
 
         server = PageServer(PageSettings(), on_outcome=outcomes.append, on_wish=wishes.append)
         server.start()
@@ -82,12 +83,15 @@ class PageServer:
         on_outcome: Callable[[Outcome], None],
         on_wish: Callable[[protocol.Wish], None],
         now: Callable[[], float] = clock.now,
+        face: Callable[[], bytes] | None = None,
     ) -> None:
         self._settings = _checked(settings)
         self._token = checked_token(settings.token) if settings.token else new_token()
         self._on_outcome = on_outcome
         self._on_wish = on_wish
         self._now = now
+        self._make_face = face
+        self._face_made: asyncio.Task[bytes] | None = None
         self._hub = Hub(on_outcome, now)
         self._hello: str | None = None
         self._status: str | None = None
@@ -215,6 +219,7 @@ class PageServer:
     def _app(self) -> Gate:
         routes = [
             Route("/", self._page),
+            Route("/face.bin", self._face),
             WebSocketRoute("/live", self._live),
             Mount("/static", StaticFiles(directory=STATIC)),
         ]
@@ -239,6 +244,20 @@ class PageServer:
         if request.scope["knows_token"]:
             return FileResponse(STATIC / "index.html")
         return FileResponse(STATIC / "refused.html", status_code=403)
+
+    async def _face(self, request: Request) -> Response:
+        if not request.scope["knows_token"]:
+            return PlainTextResponse("Refused: open the page from the address that the session printed.", 403)
+        if self._make_face is None:
+            return PlainTextResponse("This session has no 3D face.", 404)
+        if self._face_made is None:
+            self._face_made = asyncio.create_task(asyncio.to_thread(self._make_face))
+        try:
+            found = await asyncio.shield(self._face_made)  # whoever leaves does not stop it for the others
+        except LiveError as error:
+            self._face_made = None  # what is missing may be there when a page asks again
+            return PlainTextResponse(str(error), 404)
+        return Response(found, media_type="application/octet-stream")
 
     async def _live(self, socket: WebSocket) -> None:
         await socket.accept()

@@ -1,0 +1,143 @@
+// The panel with the 3D faces: one follows the camera, one the muscles alone; both can show how active muscles are.
+
+import { Face3D, heatScale } from "./face3d.js";
+import { set } from "./bars.js";
+import { muscleName } from "./protocol.js";
+
+const KEY = "myomirror-faces";
+const NAMED_PERCENT = 5; // a muscle below that is not called active
+const $ = (id) => document.getElementById(id);
+
+export class Faces {
+  // token: what /face.bin asks for.
+  constructor(token) {
+    this.url = `/face.bin?token=${encodeURIComponent(token)}`;
+    this.panel = $("faces");
+    this.main = this.panel.closest("main");
+    this.views = {
+      camera: { box: $("face-camera-box"), face: new Face3D($("face-camera"), this.url) },
+      emg: { box: $("face-emg-box"), face: new Face3D($("face-emg"), this.url) },
+    };
+    this.state = "idle"; // then "loading", "ready" or "failed"
+    this.source = "none"; // of the heat map: "measured", "estimated" or "none"
+    this.open = this.heat = null; // null: not chosen yet
+    Object.assign(this, JSON.parse(sessionStorage.getItem(KEY) ?? "{}"));
+    this.values = null;
+    $("show-faces").addEventListener("change", (event) => this.choose({ open: event.target.checked }));
+    $("heat").addEventListener("change", (event) => this.choose({ heat: event.target.checked }));
+  }
+
+  build(hello, choices) {
+    this.hello = hello;
+    this.values = new Float32Array(hello.channels.length);
+    for (const { face } of Object.values(this.views)) face.setMirrored(choices.mirrored);
+    for (const side of this.panel.querySelectorAll(".map-side")) {
+      side.textContent = (side.dataset.at === "right") === choices.mirrored ? "R" : "L";
+    }
+  }
+
+  choose(change) {
+    Object.assign(this, change);
+    sessionStorage.setItem(KEY, JSON.stringify({ open: this.open, heat: this.heat }));
+    this.show();
+  }
+
+  // Every drawn packet.
+  draw(live) {
+    if (!this.shown || this.state !== "ready") return;
+    this.views.camera.face.setExpression(live.expression);
+    this.views.emg.face.setExpression(live.expressionEmg);
+    const on = this.heat !== false && this.source !== "none";
+    for (const { box, face } of Object.values(this.views)) {
+      if (box.hidden) continue;
+      face.setHeat(on ? this.activity(live) : null, this.source === "estimated");
+      face.draw();
+    }
+  }
+
+  // Activity per channel, 1 = 100 %; what has no contact or no reference is left out.
+  activity(live) {
+    const measured = this.source === "measured", percent = measured ? live.percent : live.estimatePercent;
+    for (let i = 0; i < this.values.length; i++) {
+      this.values[i] = measured && live.contact[i] === 0 ? NaN : percent[i] / 100;
+    }
+    return this.values;
+  }
+
+  // A few times a second. emg, guess: "live", "old" or "none". ages: ms of both expressions.
+  write(live, emg, guess, ages) {
+    const camera = live.expression.length > 0, muscles = live.expressionEmg.length > 0;
+    const measured = emg === "live" && live.percent.some((value) => !Number.isNaN(value));
+    const estimated = guess === "live" && live.estimatePercent.some((value) => !Number.isNaN(value));
+    this.source = measured ? "measured" : estimated ? "estimated" : "none";
+    this.available ||= camera || muscles || measured || estimated; // once there, it does not come and go
+    this.views.camera.box.hidden = muscles && !camera;
+    this.views.emg.box.hidden = !muscles;
+    set($("face-camera-name"), camera ? "From the camera" : "At rest");
+    this.age(this.views.camera, camera ? ages.camera : NaN, this.hello.frame_limit_ms);
+    this.age(this.views.emg, ages.emg, this.hello.emg_limit_ms);
+    this.show();
+    this.describe(live);
+  }
+
+  age(view, ms, limit) {
+    const old = ms > limit;
+    view.box.classList.toggle("old", old);
+    set(view.box.querySelector(".face-age"), old ? `${(ms / 1000).toFixed(1)} s old` : "");
+  }
+
+  // Where the heat map's values come from, and which muscle is most active.
+  describe(live) {
+    const heat = this.heat !== false;
+    $("heat-legend").hidden = !heat;
+    if (!heat || !this.shown) return;
+    $("heat-legend").dataset.source = this.source;
+    const words = { measured: "Measured", estimated: "Estimated from the picture, relative", none: "No muscle values" };
+    set($("heat-source"), words[this.source]);
+    set($("heat-end"), this.source === "estimated" ? "100 %" : "100 %MVC");
+    set($("heat-most"), this.source === "none" ? "" : this.strongest(live));
+  }
+
+  strongest(live) {
+    const values = this.activity(live);
+    let most = -1;
+    values.forEach((value, i) => {
+      if (value > (most < 0 ? NAMED_PERCENT / 100 : values[most])) most = i;
+    });
+    if (most < 0) return "All at rest";
+    const { muscle, side } = this.hello.channels[most];
+    return `Most: ${muscleName(muscle)}${side === "midline" ? "" : ` ${side}`}`;
+  }
+
+  // Opens and closes the panel; the first time it opens, the face is fetched.
+  show() {
+    const open = this.open ?? (matchMedia("(min-width: 1600px)").matches || !this.hello.amplifier);
+    this.shown = Boolean(this.available && open);
+    $("faces-switch").hidden = !this.available;
+    $("show-faces").checked = open;
+    $("heat").checked = this.heat !== false;
+    this.panel.hidden = !this.shown;
+    this.main.classList.toggle("with-faces", this.shown);
+    if (this.shown && this.state === "idle") this.load();
+  }
+
+  async load() {
+    this.state = "loading";
+    this.say("Making the 3D face…");
+    try {
+      await Promise.all(Object.values(this.views).map(({ face }) => face.load()));
+      $("heat-scale").style.background = `linear-gradient(90deg, ${(await heatScale(this.url)).join(", ")})`;
+      this.state = "ready";
+      this.say("");
+    } catch (error) {
+      this.state = "failed";
+      this.say(error.message);
+    }
+  }
+
+  say(text) {
+    set($("faces-note"), text);
+    $("faces-note").hidden = !text;
+    this.panel.classList.toggle("no-face", Boolean(text));
+  }
+}
