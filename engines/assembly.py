@@ -108,6 +108,31 @@ def _cascade_editor(manifest: Manifest) -> "nn.Module":
         raise BundleError(f"the manifest's sizes do not fit: {error}") from error
 
 
+def _motion_gan(manifest: Manifest) -> "nn.Module":
+    from engines.networks.motion_gan import MotionGan, MotionSizes
+    from engines.networks.motion_network import MotionNetwork
+
+    _check_sizes(manifest, [field.name for field in fields(MotionSizes)])
+    try:
+        return MotionNetwork(MotionGan(MotionSizes(**manifest.sizes)), manifest.inputs, manifest.outputs)
+    except BadInput as error:
+        raise BundleError(f"the manifest's sizes do not fit: {error}") from error
+
+
+def _recogniser(manifest: Manifest) -> "nn.Module":
+    from engines.networks.recogniser import Recogniser, RecogniserNetwork, RecogniserSizes
+
+    _check_sizes(manifest, [field.name for field in fields(RecogniserSizes)])
+    widths = manifest.sizes["widths"]
+    if not isinstance(widths, list | tuple):
+        raise BundleError(f"the manifest's widths must be a list of whole numbers, found {widths!r}")
+    try:
+        sizes = RecogniserSizes(**{**manifest.sizes, "widths": tuple(widths)})
+        return RecogniserNetwork(Recogniser(sizes), manifest.inputs, manifest.outputs)
+    except BadInput as error:
+        raise BundleError(f"the manifest's sizes do not fit: {error}") from error
+
+
 # What a manifest's `network` may say, and what each builds from the manifest's sizes, inputs and outputs
 _BUILDERS: dict[str, Callable[[Manifest], "nn.Module"]] = {
     "resnet_generator": _resnet_generator,
@@ -116,6 +141,8 @@ _BUILDERS: dict[str, Callable[[Manifest], "nn.Module"]] = {
     "face_encoder": _face_encoder,
     "emg_mlp": _emg_mlp,
     "cascade_editor": _cascade_editor,
+    "motion_gan": _motion_gan,
+    "recogniser": _recogniser,
 }
 
 
