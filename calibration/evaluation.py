@@ -16,6 +16,7 @@ import numpy as np
 from rich.console import Console
 
 from calibration.cohort_plan import FOLDS
+from calibration.data.motion_set import ABOUT as MOTION
 from engines.bundle import read_bundle
 from engines.errors import BadInput
 from engines.shipped import bundle_folder
@@ -26,6 +27,7 @@ EVALUATIONS = {
     "mc_cyclegan": "calibration.restoration_evaluation:evaluate",
     "eifer": "calibration.encoder_evaluation:evaluate",
     "eifer_emg": "calibration.emg_evaluation:evaluate",
+    "emotion_gan": "calibration.motion_evaluation:evaluate",
 }
 """System -> module:function, imported when a bundle of that system comes."""
 
@@ -56,7 +58,7 @@ class Request:
 
     def __post_init__(self) -> None:
         """Raises BadInput for what cannot work."""
-        if not self.bundles and self.folds is None:
+        if not self.bundles and self.folds is None and not (self.data / MOTION).is_file():
             raise BadInput("name a bundle to evaluate, or a folder of bundles with --folds")
         for name, value in (("pictures per table", self.most), ("clips", self.clips)):
             if value < 1:
@@ -84,7 +86,7 @@ class Request:
 def evaluation_of(request: Request) -> Evaluation:
     """The evaluation that fits all bundles.  Raises BadInput when they need several or there is none; BundleError."""
     systems = {path: read_bundle(bundle_folder(path)).manifest.system for path in request.everything}
-    wanted = {}
+    wanted = {} if systems else {EVALUATIONS["emotion_gan"]: "emotion_gan"}  # it measures ways without a network too
     for path, system in systems.items():
         if system not in EVALUATIONS:
             raise BadInput(f"{path} is a bundle for {system}, and what can be evaluated is {', '.join(EVALUATIONS)}")

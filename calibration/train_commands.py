@@ -59,6 +59,24 @@ def _eifer() -> Kind:
     return KIND
 
 
+def _recogniser() -> Kind:
+    from calibration.recipes.recogniser import KIND
+
+    return KIND
+
+
+def _emotion_gan() -> Kind:
+    from calibration.recipes.emotion_gan import KIND
+
+    return KIND
+
+
+def _emotion_gan_live() -> Kind:
+    from calibration.recipes.emotion_gan import KIND_LIVE
+
+    return KIND_LIVE
+
+
 RECIPES: dict[str, Callable[[], Kind]] = {
     "mc_cyclegan": _mc_cyclegan,
     "restore": _restore,
@@ -67,6 +85,9 @@ RECIPES: dict[str, Callable[[], Kind]] = {
     "pixel_rr": _pixel_rr,
     "emg_mlp": _emg_mlp,
     "emg_mlp_ours": _emg_mlp_ours,
+    "recogniser": _recogniser,
+    "emotion_gan": _emotion_gan,
+    "emotion_gan_live": _emotion_gan_live,
 }
 
 

@@ -286,3 +286,43 @@ def _smiley(expression, size, skin):
     lower = np.column_stack([20 + 7 * curve, 28 + corners * curve**2 + jaw * (1 - curve**2)])[::-1]
     cv2.fillPoly(picture, [np.rint(np.concatenate([upper, lower]) * big).astype(np.int32)], (40, 40, 160))
     return np.asarray(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+@pytest.fixture(scope="session")
+def drawn_motion(tmp_path_factory):
+    """A set of movements without a renderer, 64 px: blobs whose mouth goes up (happy) or down (sad).  Do not change it.
+
+    Twelve people of four pairs.  The head's movement is a shift to the right; flow_still has a third of it left.
+    """
+    from calibration.data.motion_set import NEUTRAL_APEX, TURNS, MotionPair, MotionRow, MotionSetWriter
+    from engines.face.landmarks import COUNT
+
+    rng, folder, size, flow = np.random.default_rng(0), tmp_path_factory.mktemp("motion") / "set", 64, 32
+    y, x = np.mgrid[:flow, :flow]
+    face = (((x - 16) / 10.0) ** 2 + ((y - 16) / 13.0) ** 2 < 1).astype(np.float32)
+    mouth = np.exp(-(((x - 16) / 5.0) ** 2) - ((y - 22) / 3.0) ** 2)
+    people = {f"p{n:02d}": [f"p{n:02d}"] for n in range(12)}
+    about = {"synthetic": True, "origin": "blobs drawn for a test", "licence": "CC0", "seed": 0, "people": people}
+    with MotionSetWriter(folder, size, flow, 48, about) as motion:
+        for number, person in enumerate(people):
+            split = ("train", "train", "train", "validation", "test", "test")[number % 6]
+            skin = rng.uniform(100, 220, 3)
+            for k in range(4):
+                way = -3.0 if k % 2 == 0 else 3.0
+                true = np.stack([np.zeros_like(mouth), way * mouth], -1).astype(np.float32)
+                head = np.stack([face * rng.uniform(3, 6), np.zeros_like(face)], -1)
+                pictures = []
+                for shift, down in ((0, 0.0), (0, way), (8, way)):
+                    picture = rng.integers(20, 40, (size, size, 3)).astype(np.uint8)
+                    cv2.ellipse(picture, (32 + shift, 32), (20, 26), 0, 0, 360, skin.tolist(), -1)
+                    cv2.ellipse(picture, (32 + shift, int(44 + 2 * down)), (9, 3), 0, 0, 360, (30, 30, 140), -1)
+                    pictures.append(picture)
+                flows = [np.asarray(part, np.float16) for part in (true, true + head, true + head / 3, true)]
+                bytes_ = np.rint(255 * face).astype(np.uint8)
+                marks = rng.uniform(10, 54, (2, COUNT, 2)).astype(np.float32)
+                rest = np.array([0, 0, 0, 0, 0, 1], np.float32)
+                row = MotionRow(person, f"{number:03d}", ("happy", "sad")[k % 2], 4 + k % 2, NEUTRAL_APEX,
+                                TURNS[(number + k) % 6], float(k), split)  # fmt: skip
+                pair = MotionPair(*pictures, *flows, bytes_, bytes_, np.zeros(52, np.float32), rest, marks)
+                motion.add(row, pair)
+    return folder
