@@ -98,7 +98,8 @@ def _network() -> nn.Sequential:
     layers: list[nn.Module] = []
     before = 3
     for width in _FEATURES:
-        layers += [nn.Conv2d(before, width, 4, stride=2, padding=1), nn.GroupNorm(_GROUPS, width), nn.ReLU(inplace=True)]
+        layers += [nn.Conv2d(before, width, 4, stride=2, padding=1), nn.GroupNorm(_GROUPS, width)]
+        layers.append(nn.ReLU(inplace=True))
         before = width
     side = SIDE // 2 ** len(_FEATURES)
     return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.2), nn.Linear(before * side * side, len(EXPRESSIONS)))
