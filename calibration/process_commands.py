@@ -22,7 +22,7 @@ def process_recordings(
     recordings: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RECORDING...",
+            metavar="RECORDING",
             help="Folders of sessions, folders of such, folders in MMM's layout, or videos of clips in one.",
             show_default=False,
         ),
@@ -63,7 +63,8 @@ def process_recordings(
     from calibration.offline.tables import choose_formats
 
     content = None if station is None else _read(station)
-    order = Order(content, choose_formats(format), restore, expression, exp2emg, emg2exp)
+    bundles = map(_place, (restore, expression, exp2emg, emg2exp))
+    order = Order(content, choose_formats(format), *bundles)
     found, refused = find_recordings(recordings, out)
     cores = len(os.sched_getaffinity(0)) if processes is None else processes
     console = Console()
@@ -82,7 +83,13 @@ def process_recordings(
 def _read(station: Path) -> dict[str, Any]:
     from rt.station import read_station
 
-    return read_station(station).model_dump(mode="json")
+    return read_station(station.resolve()).model_dump(mode="json")
+
+
+def _place(bundle: str) -> str:
+    """A bundle's folder by its whole path, which means the same to a process that works somewhere else."""
+    folder = Path(bundle).expanduser()
+    return str(folder.resolve()) if (folder / "manifest.json").is_file() else bundle
 
 
 class _Display:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from calibration.offline import on_ray
 from calibration.offline.jobs import LOST, Result
-from calibration.offline.order import AUTO, OFF, Order, Recording, job_text
+from calibration.offline.order import AUTO, LOCK, OFF, Order, Recording, job_text
 from calibration.offline.workers import Advanced, run_here
 from engines.errors import BadInput
+from rt.errors import BadRecording
+from rt.recording.disk import lock
 
 _MOST = 1024
 BAD_INPUT = 2
@@ -69,10 +74,20 @@ def process_all(
         elif jobs:
             run_here(jobs, processes, finished, advanced)
     finally:
-        for recording in recordings:  # of those whose process was ended
-            if str(recording.target) not in account.results or account.results[str(recording.target)].failed == LOST:
-                shutil.rmtree(recording.part, ignore_errors=True)
+        for recording in recordings:
+            result = account.results.get(str(recording.target))
+            if result is None or result.failed == LOST:
+                _discard(recording.part)
     return account
+
+
+def _discard(part: Path) -> None:
+    """What a process that was ended has left; not what another one is working on."""
+    with suppress(OSError, BadRecording):
+        fd = os.open(part / LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        lock(fd, part)
+        shutil.rmtree(part, ignore_errors=True)
+        os.close(fd)
 
 
 def uses_ray(ray: str, recordings: int) -> bool:

@@ -103,6 +103,7 @@ def _local_words() -> Mapping[str, str]:
         "RAY_AUTH_MODE": "token",
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_worker_niceness": "0",  # as worker processes; by itself Ray takes 15, and starves beside anything else
         **ONE_THREAD,
     }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 AUTO, OFF = "auto", "off"
+LOCK = ".lock"  # in a folder of unfinished tables: held by the process that makes them
 
 
 @dataclass(frozen=True)

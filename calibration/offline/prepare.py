@@ -94,6 +94,8 @@ def _prepare_session(recording: Recording, order: Order) -> Prepared:
 def _station_of(folder: SessionFolder, order: Order) -> Station:
     if order.station is not None:
         return parse_station(dict(order.station), "the station file")
+    if not folder.info.get("settings"):
+        raise BadRecording(f"{folder.path.name} does not say which station made it: give one with --station FILE")
     return replay_station(folder.path, 0, None)
 
 

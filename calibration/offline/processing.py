@@ -23,7 +23,7 @@ from calibration.cohort_clip import make_folder
 from calibration.cohort_tables import json_bytes, write_new
 from calibration.offline.about import FORMAT, about, key_of
 from calibration.offline.chain import ROWS
-from calibration.offline.order import Order, Recording
+from calibration.offline.order import LOCK, Order, Recording
 from calibration.offline.prepare import Prepared, prepare
 from calibration.offline.rows import RowsSink
 from calibration.offline.tables import CSV, csv_bytes, parquet_bytes, tables_of
@@ -134,13 +134,13 @@ def _making(recording: Recording) -> Iterator[Path]:
     part = recording.part
     try:
         make_folder(part)
-        fd = os.open(part / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fd = os.open(part / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise BadSettings(f"{part} cannot be made ({error.strerror}): choose another --out folder") from None
     lock(fd, part)
     try:
         for left in part.iterdir():  # by a process that was killed
-            if left.name != ".lock":
+            if left.name != LOCK:
                 left.unlink()
         yield part
     finally:
@@ -150,7 +150,7 @@ def _making(recording: Recording) -> Iterator[Path]:
 
 def _move(part: Path, target: Path) -> None:
     """The finished folder to its place, in the place of tables that other settings made."""
-    (part / ".lock").unlink()
+    (part / LOCK).unlink()
     before = target.with_name(f".{target.name}.before")
     shutil.rmtree(before, ignore_errors=True)
     if target.exists():

@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import NamedTuple
 
@@ -40,8 +40,10 @@ class _Worker:
         self.place = -1
 
     def give(self, place: int, job: str) -> None:
+        """One that has died meanwhile is noticed when it is listened to."""
         self.place = place
-        self.pipe.send_bytes(job.encode())
+        with suppress(OSError):
+            self.pipe.send_bytes(job.encode() if job else _END)
 
     def stop(self) -> None:
         """At once, whatever it is doing."""
@@ -68,11 +70,7 @@ def run_here(jobs: Sequence[str], processes: int, finished: Finished, advanced: 
 
 
 def _give_next(worker: _Worker, waiting: list[tuple[int, str]]) -> None:
-    if waiting:
-        worker.give(*waiting.pop())
-    else:
-        worker.pipe.send_bytes(_END)
-        worker.place = -1
+    worker.give(*(waiting.pop() if waiting else (-1, "")))
 
 
 def _hear(

@@ -10,7 +10,7 @@ import pytest
 from calibration.offline import batch, jobs, on_ray, workers
 from calibration.offline.batch import Account, process_all, uses_ray
 from calibration.offline.jobs import Result, run_job
-from calibration.offline.order import Order, Recording, job_text
+from calibration.offline.order import LOCK, Order, Recording, job_text
 from engines.errors import BadInput
 from rt import assets
 
@@ -75,15 +75,18 @@ def test_an_interruption_leaves_no_process_and_nothing_half_written(session, tmp
     recordings = [Recording(session.path, tmp_path / "out" / name) for name in ("a", "b")]
 
     def interrupted(texts, processes, finished, advanced):
-        (recordings[1].part).mkdir(parents=True)
-        (recordings[1].part / "frames.csv").write_text("half")
+        for recording in recordings:
+            recording.part.mkdir(parents=True)
+            (recording.part / LOCK).touch()
+            (recording.part / "frames.csv").write_text("half")
+        os.rename(recordings[0].part, recordings[0].target)
         finished(0, Result(pictures=30))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(batch, "run_here", interrupted)
     with pytest.raises(KeyboardInterrupt):
         process_all(recordings, ORDER, 2, "off", lambda *_: None, lambda *_: None)
-    assert list((tmp_path / "out").iterdir()) == []
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
 
 
 def test_ctrl_c_ends_the_processes(monkeypatch):
