@@ -27,6 +27,7 @@ EVALUATIONS = {
     "mc_cyclegan": "calibration.restoration_evaluation:evaluate",
     "eifer": "calibration.encoder_evaluation:evaluate",
     "eifer_emg": "calibration.emg_evaluation:evaluate",
+    "cascade_ef_gan": "calibration.editing_evaluation:evaluate",
     "emotion_gan": "calibration.motion_evaluation:evaluate",
 }
 """System -> module:function, imported when a bundle of that system comes."""

@@ -77,12 +77,19 @@ def _emotion_gan_live() -> Kind:
     return KIND_LIVE
 
 
+def _cascade_ef_gan() -> Kind:
+    from calibration.recipes.cascade_ef_gan import KIND
+
+    return KIND
+
+
 RECIPES: dict[str, Callable[[], Kind]] = {
     "mc_cyclegan": _mc_cyclegan,
     "restore": _restore,
     "encoder": _encoder,
     "eifer": _eifer,
     "pixel_rr": _pixel_rr,
+    "cascade_ef_gan": _cascade_ef_gan,
     "emg_mlp": _emg_mlp,
     "emg_mlp_ours": _emg_mlp_ours,
     "recogniser": _recogniser,

@@ -12,8 +12,14 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 Judge = Callable[[Tensor], Tensor]
+
+_GREY = 127.5  # levels per unit
+_SEEN = 16.0  # grey levels: so much of a change counts whole
+_AROUND_PX = 2  # how far around a change counts too
+_LEAST_SHARE = 0.02  # of a picture: a change that is hardly any does not blow the mean over it up
 
 
 def adversarial_loss(judged: Tensor) -> Tensor:
@@ -70,3 +76,21 @@ def meaning_loss(between: Tensor, straight: Tensor) -> Tensor:
     (N, labels) each.  The second part, that faces make such expressions, is `adversarial_loss` of the label critic.
     """
     return (between.float() - straight.float()).square().mean()
+
+
+def change_between(face: Tensor, truth: Tensor) -> Tensor:
+    """Where an expression changes a face, and a little around: (N, 1, H, W) in [0, 1].  face, truth: (N, 3, H, W)."""
+    seen = functional.avg_pool2d((truth - face).abs().amax(1, keepdim=True), 3, 1, 1) * (_GREY / _SEEN)
+    return functional.max_pool2d(seen.clamp(0, 1), 2 * _AROUND_PX + 1, 1, _AROUND_PX)
+
+
+def truth_loss(found: Tensor, truth: Tensor, change: Tensor, known: Tensor, everywhere: bool = True) -> Tensor:
+    """Ours, beside Eq. 2: mean absolute difference from the true picture, where it changes and, if wanted, everywhere.
+
+    found, truth: (N, 3, H, W).  change: (N, 1, H, W).  known: (N,) bool, of whom the truth is known; the others count
+    as 0, so that the mean over N is that of its parts.
+    """
+    away = (found.float() - truth.float()).abs()
+    there = (away * change).mean((1, 2, 3)) / change.mean((1, 2, 3)).clamp(min=_LEAST_SHARE)
+    each = there + away.mean((1, 2, 3)) if everywhere else there
+    return torch.where(known, each, 0.0).mean()

@@ -110,7 +110,9 @@ class Step(NamedTuple):
     whole: Tensor  # (N, 3, S, S): the global branch's; the result itself where there are no local branches
     patches: tuple[Tensor, ...]  # (N, 3, h, w) each: the local branches'
     attention: Tensor  # (N, 1, S, S): the global M_A
+    colour: Tensor  # (N, 3, S, S): the global M_C
     patch_attention: tuple[Tensor, ...]  # (N, 1, h, w) each
+    patch_colours: tuple[Tensor, ...]  # (N, 3, h, w) each
 
     @property
     def attentions(self) -> tuple[Tensor, ...]:
@@ -142,14 +144,15 @@ class EfGan(nn.Module):
         painted = self.whole(face, labels)
         whole = painted.onto(face)
         if self.refiner is None:
-            return Step(whole, whole, (), painted.attention, ())
+            return Step(whole, whole, (), painted.attention, painted.colour, (), ())
         cut = [self.cut(face, place) for place in range(len(self.local))]
         local: list[Painted] = [branch(patch, labels) for branch, patch in zip(self.local, cut, strict=True)]
         patches = tuple(each.onto(patch) for each, patch in zip(local, cut, strict=True))
         refined = self.refiner(torch.cat((whole, self.stitched(patches, face)), 1))
         # The paper's refiner paints the face anew; ours edits what the global branch made
         result = refined.onto(whole)
-        return Step(result, whole, patches, painted.attention, tuple(each.attention for each in local))
+        attention, colours = tuple(each.attention for each in local), tuple(each.colour for each in local)
+        return Step(result, whole, patches, painted.attention, painted.colour, attention, colours)
 
     def cut(self, picture: Tensor, place: int) -> Tensor:
         """The patch of one region, 0 eyes, 1 nose, 2 mouth: (N, C, h, w)."""

@@ -7,12 +7,14 @@ torch = pytest.importorskip("torch")
 
 from calibration.losses.cascade import (  # noqa: E402
     adversarial_loss,
+    change_between,
     conditional_loss,
     content_loss,
     gradient_penalty,
     meaning_loss,
     smoothness_loss,
     sparsity_loss,
+    truth_loss,
     wasserstein_loss,
 )
 
@@ -70,3 +72,26 @@ def test_the_critics_weights_learn_from_their_slope():
     critic = torch.nn.Sequential(torch.nn.Linear(5, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1))
     gradient_penalty(critic, some(3, 5), some(3, 5, seed=1), some(3)).backward()
     assert critic[0].weight.grad.abs().sum() > 0
+
+
+def test_a_change_is_where_something_changes():
+    face = some(1, 3, 20, 20)
+    truth = face.clone()
+    truth[0, 1, 10, 10] += 1.0
+    change = change_between(face, truth)[0, 0]
+    assert change[10, 10] == change[8, 12] == change[7, 10] > 0.8  # 127.5 / 9 of 16 levels, and two px around
+    assert change[5, 10] == change[10, 15] == 0
+    assert change_between(face, face).max() == 0
+
+
+def test_the_truth_counts_where_it_is_known():
+    found, truth, change = some(3, 3, 6, 6), some(3, 3, 6, 6, seed=1), some(3, 1, 6, 6, seed=2)
+    known = torch.tensor([True, False, True])
+    away = np.abs(found.numpy() - truth.numpy())
+    there = [(away[n] * change[n].numpy()).mean() / change[n].numpy().mean() for n in range(3)]
+    whole = [away[n].mean() for n in range(3)]
+    assert truth_loss(found, truth, change, known).item() == pytest.approx(
+        (there[0] + there[2] + whole[0] + whole[2]) / 3, rel=1e-5
+    )
+    assert truth_loss(found, truth, change, known, False).item() == pytest.approx((there[0] + there[2]) / 3, rel=1e-5)
+    assert truth_loss(found, truth, 0 * change, known, False).item() == 0
