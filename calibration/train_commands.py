@@ -59,6 +59,12 @@ def _eifer() -> Kind:
     return KIND
 
 
+def _cascade_ef_gan() -> Kind:
+    from calibration.recipes.cascade_ef_gan import KIND
+
+    return KIND
+
+
 def _recogniser() -> Kind:
     from calibration.recipes.recogniser import KIND
 
@@ -75,12 +81,6 @@ def _emotion_gan_live() -> Kind:
     from calibration.recipes.emotion_gan import KIND_LIVE
 
     return KIND_LIVE
-
-
-def _cascade_ef_gan() -> Kind:
-    from calibration.recipes.cascade_ef_gan import KIND
-
-    return KIND
 
 
 RECIPES: dict[str, Callable[[], Kind]] = {
