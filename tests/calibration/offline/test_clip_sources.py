@@ -12,12 +12,15 @@ from calibration.offline.processing import process
 from engines.emg.envelope import Envelope, chain_id, preset
 from engines.emg.jena import JENA_CHAIN_ID
 from engines.emg.montage import FRIDLUND
+from engines.loading import load
 from rt import assets
+from rt.errors import BadSettings
 from rt.message import Chunk
 from rt.recording.export_csv import as_of
 from rt.recording.recorded import recorded_chunks
 
 ORDER = Order(formats=("csv",))
+CHAIN = chain_id(preset("standard"), 4096.0)
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +52,7 @@ def test_a_synthetic_clips_raw_emg_takes_the_live_chain(painted_cohort, tmp_path
     [clip] = [clip for clip in Recordings.open(painted_cohort).clips if clip.id.electrodes][:1]
     result, about, names, values = processed(painted_cohort, clip, tmp_path)
     assert (result.pictures, result.synthetic) == (6, True)
-    assert about["emg"]["chain"] == chain_id(preset("standard"), 4096.0)
+    assert about["emg"]["chain"] == CHAIN
     assert about["recording"]["origin"] == "synthetic"
     raw = list(recorded_chunks(clip.file("emg_raw")))
     envelope = Envelope(preset("standard"))
@@ -62,3 +65,21 @@ def test_a_clip_without_electrodes_has_no_muscles(painted_cohort, tmp_path):
     [clip] = [clip for clip in Recordings.open(painted_cohort).clips if not clip.id.electrodes][:1]
     _, about, _, _ = processed(painted_cohort, clip, tmp_path)
     assert set(about["tables"]) == {"frames", "mediapipe"}
+
+
+def test_bundles_must_be_of_the_chain_that_made_the_envelopes(mmm_folder, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    from tiny_networks import write_emg, write_encoder
+
+    monkeypatch.setattr("rt.networks.load", lambda model, *_: load(model, "cpu", "torch"))
+    recording = find_recordings([mmm_folder], tmp_path)[0][1]
+    encoder = str(write_encoder(tmp_path / "encoder"))
+    live, offline = (
+        str(write_emg(tmp_path / name, chain=id)) for name, id in (("live", CHAIN), ("jena", JENA_CHAIN_ID))
+    )
+    with pytest.raises(BadSettings, match=f"EMG chain {CHAIN}, this station runs {JENA_CHAIN_ID}"):
+        process(recording, Order(None, ("csv",), "off", encoder, live, "off"))
+    process(recording, Order(None, ("csv",), "off", encoder, offline, "off"))
+    _, values = _table(recording.target / "estimated_muscles.csv")
+    assert values.shape == (48, 45)
+    assert np.isfinite(values).all()
