@@ -11,7 +11,7 @@ from engines.emg.montage import Montage
 from rt import assets
 from rt.errors import LiveError, MissingDevice
 
-_PATIENCE_S = 120.0
+_PATIENCE_S = 300.0
 
 
 def face_file(montage: Montage) -> bytes:

@@ -7,6 +7,7 @@ import { Contacts } from "./contacts.js";
 import { buildChooser, openStart, showEnded, wireDialogs } from "./dialogs.js";
 import { Envelopes } from "./envelopes.js";
 import * as estimates from "./estimates.js";
+import { Faces } from "./faces.js";
 import { Mirror } from "./mirror.js";
 import { $, showHello, showSides, showStatus, speak } from "./panel.js";
 import { Practise, showHalves } from "./practise.js";
@@ -20,6 +21,7 @@ const mirror = new Mirror($("picture"), $("stage"));
 const bars = new Bars($("bars")), symmetry = new Symmetry($("symmetry"));
 const contacts = new Contacts($("contact-map"), $("contact-summary"), $("contact-rows"));
 const envelopes = new Envelopes($("plot"), $("legend"));
+const key = token(), faces = new Faces(key);
 const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 
 let hello = null, live = null, status = null;
@@ -33,7 +35,7 @@ let asked = false; // an animation frame is asked for
 const badges = { picture: "", emg: "", guess: "" }; // what is said to be old
 let lastWrite = 0, lastPlot = 0, lastSpeak = 0;
 
-const connection = new Connection(token(), { packet: takePacket, message: takeMessage, state: takeState });
+const connection = new Connection(key, { packet: takePacket, message: takeMessage, state: takeState });
 const practise = new Practise((name, value) => connection.wish(name, value), () => { touched = performance.now(); });
 
 function token() {
@@ -125,6 +127,7 @@ function draw(now) {
   }
   bars.draw(live);
   symmetry.draw(live);
+  faces.draw(live);
   if (now - lastPlot > (reduced.matches ? 4 * PLOT_MS : PLOT_MS)) {
     lastPlot = now;
     envelopes.draw(now / 1000 - connection.offset);
@@ -143,6 +146,7 @@ function watch() {
   if (now - lastWrite > WRITE_MS) {
     lastWrite = now;
     for (const part of [bars, symmetry, contacts]) part.write(live, emg, guess);
+    faces.write(live, emg, guess, { camera: connection.ageMs(live.tExpression, now), emg: connection.ageMs(live.tExpressionEmg, now) });
   }
   if (now - lastSpeak > SPEAK_MS) {
     lastSpeak = now;
@@ -207,7 +211,7 @@ function seconds(ageMs) {
 
 function rebuild() {
   if (!hello) return;
-  for (const part of [bars, symmetry, contacts, envelopes]) part.build(hello, choices);
+  for (const part of [bars, symmetry, contacts, envelopes, faces]) part.build(hello, choices);
   showSides(choices.mirrored);
   mirror.flip(choices.mirrored);
   $("mirrored").checked = choices.mirrored;

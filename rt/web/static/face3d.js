@@ -10,6 +10,8 @@ const STILL = 0.002; // weights that change less leave the face as it is
 const BLINK = [9, 10], LOOK_DOWN = [11, 12], SQUINT = [19, 20], LOOK = { down: 11, in: 13, out: 15, up: 17 };
 const JAW_OPEN = 25, MOUTH_CLOSE = 27;
 
+const faces = []; // all of this page
+let rest = 0, newest = null; // until when nothing is drawn, and which face was drawn last
 const meshes = new Map(); // address -> promise of the mesh, which two faces share
 
 export const NO_WEBGL = "This browser cannot draw the 3D face: WebGL 2 is switched off or missing.";
@@ -26,8 +28,8 @@ export class Face3D {
     this.heat = null;
     this.weights = new Float32Array(52);
     this.dirty = true;
-    this.drawing = null; // what the graphics processor is still at
-    this.rest = 0;
+    this.drawing = null; // the picture that is under way
+    faces.push(this);
     canvas.addEventListener("webglcontextlost", (event) => {
       event.preventDefault(); // or it would never come back
       this.lost = true;
@@ -83,9 +85,9 @@ export class Face3D {
 
   // Draws when something has changed since the last time; says whether it did.
   draw() {
-    if (!this.ready || this.lost) return false;
-    const resized = this.fit();
-    if ((!this.dirty && !resized) || this.busy()) return false;
+    if (!this.ready || this.lost || this.busy()) return false;
+    if (this.fit()) this.dirty = true;
+    if (!this.dirty) return false;
     const { gl, mesh } = this;
     if (this.moved) this.move();
     if (this.warmed) this.warm();
@@ -98,20 +100,28 @@ export class Face3D {
     gl.drawElements(gl.TRIANGLES, mesh.triangles.length, gl.UNSIGNED_SHORT, 0);
     this.drawing = { fence: gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0), since: performance.now() };
     gl.flush();
+    newest = this;
     return true;
   }
 
-  // One picture at a time: what is drawn later than it is asked for would only be older. Where the processor draws, it
-  // rests for twice as long as it took, so that the mirror stays quick.
+  // Whether the last picture is still being drawn: what waits in a queue only gets older.
+  underWay() {
+    const { gl, drawing } = this;
+    if (!drawing || this.lost) return false;
+    if (gl.clientWaitSync(drawing.fence, 0, 0) === gl.TIMEOUT_EXPIRED) return true;
+    gl.deleteSync(drawing.fence);
+    this.drawing = null;
+    const now = performance.now();
+    if (gl.software) rest = now + 2 * Math.min(now - drawing.since, LONGEST_MS);
+    return false;
+  }
+
+  // Where the processor draws, all faces take turns, and it rests twice as long as it drew: the mirror comes first.
   busy() {
-    const { gl, drawing } = this, now = performance.now();
-    if (drawing) {
-      if (gl.clientWaitSync(drawing.fence, 0, 0) === gl.TIMEOUT_EXPIRED) return true;
-      gl.deleteSync(drawing.fence);
-      this.rest = gl.software ? now + 2 * Math.min(now - drawing.since, LONGEST_MS) : 0;
-      this.drawing = null;
-    }
-    return now < this.rest;
+    if (!this.gl.software) return this.underWay();
+    const others = faces.filter((face) => face !== this && face.ready && !face.lost && face.canvas.clientWidth > 0);
+    if ([this, ...others].some((face) => face.underWay())) return true;
+    return performance.now() < rest || (newest === this && others.some((face) => face.dirty));
   }
 
   // ---- what changes from frame to frame

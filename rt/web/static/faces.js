@@ -23,7 +23,7 @@ export class Faces {
     this.open = this.heat = null; // null: not chosen yet
     Object.assign(this, JSON.parse(sessionStorage.getItem(KEY) ?? "{}"));
     this.values = null;
-    $("show-faces").addEventListener("change", (event) => this.choose({ open: event.target.checked }));
+    $("show-faces").addEventListener("click", () => this.choose({ open: !this.shown }));
     $("heat").addEventListener("change", (event) => this.choose({ heat: event.target.checked }));
   }
 
@@ -113,8 +113,8 @@ export class Faces {
   show() {
     const open = this.open ?? (matchMedia("(min-width: 1600px)").matches || !this.hello.amplifier);
     this.shown = Boolean(this.available && open);
-    $("faces-switch").hidden = !this.available;
-    $("show-faces").checked = open;
+    $("show-faces").hidden = !this.available;
+    $("show-faces").setAttribute("aria-pressed", String(this.shown));
     $("heat").checked = this.heat !== false;
     this.panel.hidden = !this.shown;
     this.main.classList.toggle("with-faces", this.shown);

@@ -103,13 +103,18 @@ def hello() -> Hello:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Feed]]:
-    """Start a fed server: serve(port=..., token=..., hello=..., picture=...); stopped at the end of the test."""
+    """Start a fed server: serve(port=..., token=..., hello=..., picture=..., face=...), stopped at the test's end."""
     feeds: list[Feed] = []
 
-    def start(hello: Hello = HELLO, picture: Callable[[int], bytes] | None = None, **settings: Any) -> Feed:
+    def start(
+        hello: Hello = HELLO,
+        picture: Callable[[int], bytes] | None = None,
+        face: Callable[[], bytes] | None = None,
+        **settings: Any,
+    ) -> Feed:
         outcomes: deque[Outcome] = deque()
         wishes: deque[Wish] = deque()
-        server = PageServer(PageSettings(**settings), outcomes.append, wishes.append)
+        server = PageServer(PageSettings(**settings), outcomes.append, wishes.append, face=face)
         server.start()
         server.set_hello(hello)
         jpeg = left_half_red()

@@ -299,3 +299,47 @@ def test_taken_port_is_one_sentence():
 def test_settings_that_do_not_fit_are_refused(settings):
     with pytest.raises(BadSettings):
         PageServer(PageSettings(**settings), print, print)
+
+
+# ---- the 3D face
+
+
+def test_the_face_is_made_once_and_only_for_who_knows_the_token(serve):
+    made = []
+
+    def face():
+        made.append(1)
+        time.sleep(0.2)
+        return b"the face"
+
+    feed = serve(face=face)
+    assert get(feed, "/face.bin").status_code == 403
+    assert get(feed, "/face.bin?token=wrong").status_code == 403
+    assert made == []
+    address, found = f"/face.bin?token={feed.server.token}", []
+    threads = [threading.Thread(target=lambda: found.append(get(feed, address))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [answer.content for answer in found] == [b"the face"] * 2
+    assert found[0].headers["cache-control"] == "no-store"
+    assert found[0].headers["content-type"] == "application/octet-stream"
+    assert made == [1]
+
+
+def test_without_a_face_there_is_a_sentence_and_another_attempt(serve):
+    answers = [MissingDevice("There is no 3D face, as the model is not installed."), None]
+
+    def face():
+        if error := answers.pop(0):
+            raise error
+        return b"the face"
+
+    feed = serve(face=face)
+    first = get(feed, f"/face.bin?token={feed.server.token}")
+    assert (first.status_code, first.text) == (404, "There is no 3D face, as the model is not installed.")
+    assert get(feed, f"/face.bin?token={feed.server.token}").content == b"the face"
+    bare = serve()
+    none = get(bare, f"/face.bin?token={bare.server.token}")
+    assert (none.status_code, none.text) == (404, "This session has no 3D face.")
