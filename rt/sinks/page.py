@@ -4,6 +4,7 @@ A frame counts as shown when a browser has acknowledged that it is on its canvas
 acknowledgement arrives a moment after the drawing, so the numbers are, if anything, too high.
 """
 
+import functools
 import math
 import time
 from collections import deque
@@ -17,6 +18,7 @@ from rt.errors import BadSettings, LiveError
 from rt.message import Estimate, Expression, Frame, Message, Muscles
 from rt.stage import Context, Emit, Node
 from rt.web.compose import Composer
+from rt.web.face_file import face_file
 from rt.web.hub import Outcome
 from rt.web.protocol import REMOVALS, VIEWS, Channel, Flags, Hello, Movement, Packet, Pair, Status, Wish
 from rt.web.server import PageServer, PageSettings
@@ -123,7 +125,8 @@ class PageSink(Node[PageSinkSettings]):
         self._outcomes: deque[Outcome] = deque()
         self._wishes: deque[Wish] = deque()
         address = PageSettings(settings.host, settings.port, settings.token)
-        self._server = PageServer(address, self._outcomes.append, self._wishes.append)
+        face = functools.partial(face_file, montage)
+        self._server = PageServer(address, self._outcomes.append, self._wishes.append, face=face)
         self._sent: dict[int, _Sent] = {}
         shown = {"view": settings.view, "amount": settings.amount, "side": settings.side, "target": settings.target}
         self._statuses = StatusBoard({**shown, "restore": settings.removal})
