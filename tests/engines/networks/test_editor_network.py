@@ -64,9 +64,10 @@ def test_a_bundle_there_and_back(bundle):
 
 def test_exported_it_makes_the_same_face(tmp_path):
     pytest.importorskip("onnxruntime")
-    sizes = replace(SIZES, modules=2, patches=(), blocks=1, form="ours")
-    manifest = editor_manifest(sizes, MADE_UP, {})
-    write_network_bundle(tmp_path / "b", manifest, editor(sizes).state_dict(), with_onnx=False)
+    sizes = replace(SIZES, modules=2, patches=(), blocks=1, form="ours", known=3)
+    network, manifest = editor(sizes), editor_manifest(sizes, MADE_UP, {})
+    network.known.copy_(torch.rand(3, 17, generator=torch.Generator().manual_seed(1)))
+    write_network_bundle(tmp_path / "b", manifest, network.state_dict(), with_onnx=False)
     reference, other = (engines.load(tmp_path / "b", backend=name, threads=1) for name in ("torch", "onnxruntime"))
     faces = []
     for seed in (0, 1):
