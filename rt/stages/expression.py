@@ -83,6 +83,8 @@ class ExpressionStage(Node[ExpressionSettings]):
         self._seq = message.seq
         values = self._blendshapes(message) if self._source is None else self._encoded(message)
         if values is None:
+            if self._rate.ended(message.t_capture):
+                self.context.tell(rate_hz=0.0)
             return ()
         if self._rate.count(message.t_capture):
             self.context.tell(rate_hz=round(self._rate.hz, 1))
@@ -133,6 +135,13 @@ class Rate:
             return False
         self._t_said = t_s
         self.hz = (len(self._times) - 1) / (self._times[-1] - self._times[0])
+        return True
+
+    def ended(self, t_s: float) -> bool:
+        """Whether nothing has happened for so long that there is no rate any more; True once."""
+        if self.hz == 0.0 or t_s - self._times[-1] <= self._over_s:
+            return False
+        self.hz = 0.0
         return True
 
 

@@ -89,6 +89,10 @@ def test_the_rate_is_measured_and_told(bundle):
     for seq in range(30):
         said(stage, frame(3 * seq))
     assert stage.context.facts["rate_hz"] == 10.0
+    said(stage, replace(frame(90), crop=None))  # the face has just gone
+    assert stage.context.facts["rate_hz"] == 10.0
+    said(stage, replace(frame(180), crop=None))
+    assert stage.context.facts["rate_hz"] == 0.0
     stage.close()
 
 
