@@ -30,7 +30,7 @@ _LAST_ANSWERS_S = 0.25  # at the end, how long to wait for what browsers still o
 _ALARM_SHOWN_S = 15.0
 _ANSWER_SHOWN_S = 5.0  # how long the outcome of a calibration stays
 _CALIBRATION_SLACK_S = 2.0  # filters settle before the seconds begin to count
-_MORE_OF_ENGINES = ("rate_hz", "every", "relative_to", "calibrated")  # facts that only some tell
+_MORE_OF_ENGINES = ("rate_hz", "every", "relative_to", "learned_from", "calibrated")  # facts that only some tell
 _CALM = 0.25  # weight of the newest half second in the frame rates shown
 
 
