@@ -97,7 +97,10 @@ class _Run:
 
     def __init__(self, request: Request, console: Console, stack: ExitStack) -> None:
         if request.folds is not None:
-            raise BadInput("folds of ten are evaluated as bundles: name fold_0 ... fold_9, each with its own people")
+            raise BadInput(
+                "ten folds are measured while they are trained, each on its own people: see the table that myomirror "
+                "train emotion_gan --ablation folds writes"
+            )
         self.request, self.console = request, console
         self.motion = MotionSet.open(request.data)
         self.generated: list[Generated] = []

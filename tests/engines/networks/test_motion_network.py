@@ -111,7 +111,6 @@ def recogniser_manifest(sizes, spec, outputs=(EMOTION,)):
     ("sizes", "spec"),
     [
         (RecogniserSizes(widths=(4, 8, 8), hidden=8), FLOW),
-        (RecogniserSizes(widths=(4, 8, 8), hidden=8, motion="cartesian"), FLOW),
         (RecogniserSizes("face", (4, 8, 8), 8), FACE),
     ],
 )
