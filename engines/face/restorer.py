@@ -24,6 +24,9 @@ Picture = npt.NDArray[np.uint8]
 SYSTEM = "mc_cyclegan"  # the paper's network and ours, which adds the edit mask
 _COLOURS = "height, width, colour"
 _FLOOR = 8  # of 255: an edit below is a network's unrest, not an electrode
+# From here on all is replaced: a mask at the crop's size, stretched over the frame's pixels, leaves the rims of
+# electrodes to be seen.  Measured on clips of unseen people: covered skin +0.3 to +0.7 dB, untouched skin -2 dB.
+_SURE = 176
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,8 @@ class Restorer:
         self._faces, self._colours = ([np.zeros(shape, np.uint8) for _ in range(2)] for _ in range(2))
         self._edits = [np.full(shape[:2], 255, np.uint8) for _ in range(2)]
         self._steady = Steady(self.size)
-        above = np.maximum(np.arange(256) - _FLOOR, 0)
-        self._lift = np.rint(above * (255 / above[-1])).astype(np.uint8)
+        share = (np.arange(256) - _FLOOR) / (_SURE - _FLOOR)
+        self._lift = np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8)
 
     def run(self, face: Picture, follows: bool = False) -> tuple[Picture, Picture, Picture]:
         """Take the electrodes off one face.
