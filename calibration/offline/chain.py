@@ -18,6 +18,7 @@ from rt.graph import LATEST, EdgeSpec, Graph, NodeSpec, node_class
 from rt.graphs.estimates import estimates_of
 from rt.graphs.therapy import emg_chain, therapy_graph
 from rt.message import Estimate, Expression, Message, Parameters
+from rt.stages.expression import MEDIAPIPE
 from rt.station import Station, parse_station
 
 ROWS = "rows"
@@ -33,7 +34,8 @@ def offline_graph(station: Station, order: Order, sources: Sources, chain: str =
 
     sources: nodes in place of those with the same names; "envelope" among them stands for amplifier and filters, and
     chain is then the id of what made it.
-    Raises BadSettings when a bundle that was named, by the order or the station, is not there or does not fit.
+    Raises BadSettings when a bundle that was named, by the order or the station, is not there or does not fit, or when
+    electrodes would be removed for nobody.
     """
     wanted = {name: getattr(order, name) for name in _SHIPPED}
     asked = [name for name, bundle in wanted.items() if bundle == AUTO and not _of_station(station, name)]
@@ -49,6 +51,12 @@ def offline_graph(station: Station, order: Order, sources: Sources, chain: str =
             graph = _checked(station, {**wanted, **dict.fromkeys(left_out, OFF)}, order, sources, chain)
         except BadSettings as error:
             notes.append((name, str(error)))
+    reads = graph.by_name.get("expression")
+    if order.restore != OFF and (reads is None or reads.settings["bundle"] == MEDIAPIPE):
+        raise BadSettings(
+            f"removing electrodes with {order.restore} changes nothing, as no face encoder reads the picture "
+            "afterwards: name one with --expression, or leave --restore out"
+        )
     return graph, [f"{name}: {why}" for name, why in notes]
 
 

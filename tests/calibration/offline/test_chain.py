@@ -108,6 +108,14 @@ def test_a_named_bundle_that_does_not_fit_is_refused(bundles):
         offline_graph(parse_station(PLAIN), Order(expression="nowhere"), SOURCES)
 
 
+@pytest.mark.parametrize("expression", ["off", "mediapipe"])
+def test_electrodes_are_not_removed_for_nobody(bundles, expression, monkeypatch):
+    monkeypatch.setattr(chain, "_follows_faces", lambda station: True)
+    wanted = Order(None, ("csv",), bundles["painted"], expression, "off", "off")
+    with pytest.raises(BadSettings, match=r"changes nothing.*--expression"):
+        offline_graph(parse_station(PLAIN), wanted, SOURCES)
+
+
 def test_off_is_off(bundles):
     station = parse_station({**PLAIN, "expression": {"bundle": bundles["expression"]}})
     graph, notes = offline_graph(station, Order(expression="off", exp2emg="off", emg2exp="off"), SOURCES)
