@@ -179,8 +179,10 @@ class CascadeEfGan:
     @property
     def kept(self) -> Mapping[str, Kept]:
         """Everything that the next step depends on."""
-        kept: dict[str, Kept] = {"editor": self.editor, "making": self.making, "judging": self.judging}
-        kept |= {f"critic {name}": critic for name, critic in self.critics.networks.items()}
+        kept: dict[str, Kept] = {"editor": self.editor, "making": self.making}
+        if self.settings.critic_steps:
+            kept |= {"judging": self.judging}
+            kept |= {f"critic {name}": critic for name, critic in self.critics.networks.items()}
         kept |= {f"schedule {place}": schedule for place, schedule in enumerate(self.schedules)}
         return kept if self.average is None else {**kept, "average": self.average}
 

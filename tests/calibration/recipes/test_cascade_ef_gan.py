@@ -242,6 +242,7 @@ def test_without_critics_pairs_teach(smileys, tmp_path):
     changes = {"critic_steps": 0, "paired": 1.0, "lambda_truth": 10.0, "lambda_cont": 0.0, "form": "ours"}
     recipe = made(smileys, tmp_path / "b", changed(TINY, changes))
     assert recipe.steps_per_epoch == 4
+    assert set(recipe.kept) == {"editor", "making", "schedule 0"}
     before = weights(recipe)
     found = recipe.step(recipe.batch(0))
     assert set(found) == {"attn", "interp", "truth"}
