@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +31,7 @@ from rt.offline import Offline
 from rt.recording.disk import hash_file, lock, sync_folder
 
 ABOUT = "processed.json"
+_SCRATCH = ".scratch"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 Progress = Callable[[int, int], None]
@@ -71,12 +71,14 @@ def process(recording: Recording, order: Order, progress: Progress = lambda done
 
 
 def _make(part: Path, prepared: Prepared, order: Order, key: str, progress: Progress) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="myomirror-") as scratch:
-        if prepared.calibration is not None:
-            prepared.calibration.save(Path(scratch, "calibration.json"))
-        with Offline(prepared.graph, Path(scratch)) as offline:
-            pictures = offline.run(lambda done: progress(done, prepared.pictures))
-            rows = offline.nodes[ROWS]
+    scratch = part / _SCRATCH  # in here, so that a process that is killed leaves it nowhere else
+    make_folder(scratch)
+    if prepared.calibration is not None:
+        prepared.calibration.save(scratch / "calibration.json")
+    with Offline(prepared.graph, scratch) as offline:
+        pictures = offline.run(lambda done: progress(done, prepared.pictures))
+        rows = offline.nodes[ROWS]
+    shutil.rmtree(scratch)
     assert isinstance(rows, RowsSink)
     if pictures != len(rows):
         raise DataLost(f"{pictures} pictures went in and {len(rows)} rows came out: nothing may be missing offline")
@@ -140,7 +142,9 @@ def _making(recording: Recording) -> Iterator[Path]:
     lock(fd, part)
     try:
         for left in part.iterdir():  # by a process that was killed
-            if left.name != LOCK:
+            if left.is_dir():
+                shutil.rmtree(left)
+            elif left.name != LOCK:
                 left.unlink()
         yield part
     finally:

@@ -173,6 +173,16 @@ def test_two_processes_do_not_make_the_same_tables(session, tmp_path, without_mo
         pass
 
 
+def test_what_a_killed_process_left_is_swept(session, tmp_path, without_model):
+    recording = Recording(session.path, tmp_path / "tables")
+    (recording.part / ".scratch").mkdir(parents=True)
+    (recording.part / ".scratch" / "calibration.json").write_text("{")
+    (recording.part / "emg.csv").write_text("half")
+    assert process(recording, ORDER).pictures == 30
+    assert [path.name for path in tmp_path.iterdir()] == ["tables"]
+    assert not any(path.name.startswith(".") for path in recording.target.iterdir())
+
+
 def test_a_folder_of_something_else_is_left_alone(session, tmp_path, without_model):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
