@@ -68,6 +68,7 @@ class EmotionGanSettings:
     epochs: int = 15
     joined: int = 5  # the epoch e_c, from 0, from which G_W has a say in G_F
     rate: float = 1e-5  # of both generators, Adam
+    warm_up: int = 0  # steps over which all rates rise: Adam's first step is large, and ours begins at a good place
     patch_rate: float = 1e-4  # of D_P, Adam
     emotion_rate: float = 1e-4  # of D_E, SGD
     lambda_gan: float = 1.0  # Eq. 5
@@ -94,10 +95,10 @@ class EmotionGanSettings:
         for name in ("batch", "epochs", "ndf"):
             if getattr(self, name) < 1:
                 raise BadSettings(f"{name} must be 1 or more, found {getattr(self, name)}")
-        if self.joined < 0 or not 0 <= self.frontal <= 1 or not 0 <= self.average < 1:
+        if self.joined < 0 or self.warm_up < 0 or not 0 <= self.frontal <= 1 or not 0 <= self.average < 1:
             raise BadSettings(
-                f"joined must be 0 or more, frontal 0..1, average 0..1, found {self.joined}, {self.frontal}, "
-                f"{self.average}"
+                f"joined and warm_up must be 0 or more, frontal 0..1, average 0..1, found {self.joined}, "
+                f"{self.warm_up}, {self.frontal}, {self.average}"
             )
 
     @property
@@ -142,10 +143,7 @@ class EmotionGan:
         self.generators = Descent(adam(self.gan.parameters(), s.rate), ranks, s.precision)
         self.patches = Descent(adam(self.d_p.parameters(), s.patch_rate), ranks, s.precision)
         self.emotions = Descent(torch.optim.SGD(self.d_e.parameters(), s.emotion_rate, 0.9), ranks, s.precision)
-        self.schedules = [
-            torch.optim.lr_scheduler.LambdaLR(descent.optimiser, self._gain)
-            for descent in (self.generators, self.patches, self.emotions)
-        ]
+        self._rates = ((self.generators, s.rate), (self.patches, s.patch_rate), (self.emotions, s.emotion_rate))
         self.average = MovingAverage(self.gan, s.average) if s.average else None
         self._shown: MotionBatch | None = None
 
@@ -177,7 +175,6 @@ class EmotionGan:
         """Everything that the next step depends on."""
         kept: dict[str, Kept] = {"gan": self.gan, "d_p": self.d_p, "d_e": self.d_e}
         kept |= {"generators": self.generators, "patches": self.patches, "emotions": self.emotions}
-        kept |= {f"schedule {place}": schedule for place, schedule in enumerate(self.schedules)}
         return kept if self.average is None else {**kept, "average": self.average}
 
     def batch(self, number: int) -> MotionBatch:
@@ -188,6 +185,9 @@ class EmotionGan:
         """Both generators, then both discriminators.  Returns every term as it enters the sums of Eq. 2 and 5."""
         self._shown = batch
         s, device = self.settings, self.ranks.device
+        for descent, rate in self._rates:
+            for group in descent.optimiser.param_groups:
+                group["lr"] = rate * self._gain(batch.number)
         given, front = (encoded(flow.to(device), s.motion, s.clip_px) for flow in (batch.given, batch.front))
         emotion = batch.emotion.to(device)
         losses, fake = self._generators_step(batch, given, front, emotion)
@@ -257,15 +257,14 @@ class EmotionGan:
         return losses
 
     def epoch_ended(self) -> None:
-        """The learning rates are "gradually decreased": linearly, from the joining epoch on."""
-        for schedule in self.schedules:
-            schedule.step()
+        """Nothing: the learning rates move with every step."""
 
-    def _gain(self, epoch: int) -> float:
+    def _gain(self, step: int) -> float:
+        """The learning rates are "gradually decreased": here epoch by epoch, linearly, from the joining one on."""
         s = self.settings
-        if epoch < s.joined or s.joined >= s.epochs:
-            return 1.0
-        return 1.0 - (epoch - s.joined) / (s.epochs - s.joined + 1)
+        rising = min(1.0, (step + 1) / s.warm_up) if s.warm_up else 1.0
+        late = max(0, step // self.steps_per_epoch - s.joined)
+        return rising * (1.0 - min(1.0, late / max(1, s.epochs - s.joined + 1)))
 
     @torch.no_grad()
     def pictures(self) -> Mapping[str, Picture]:
@@ -296,7 +295,7 @@ class EmotionGan:
 LIVE_CHANGES: dict[str, Any] = {
     **asdict(LIVE),
     **{"ndf": 32, "batch": 8, "epochs": 40, "joined": 10, "average": 0.999},
-    **{"rate": 5e-4, "patch_rate": 1e-4, "emotion_rate": 1e-3, "lambda_gan": 0.1},
+    **{"rate": 3e-4, "warm_up": 300, "patch_rate": 1e-4, "emotion_rate": 1e-3, "lambda_gan": 0.1},
 }
 _LOSSES: dict[str, dict[str, Any]] = {
     "all": {},

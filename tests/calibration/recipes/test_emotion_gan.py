@@ -63,7 +63,7 @@ def trained(recipe, **run):
     ids=["paper", "live"],
 )
 def test_losses_go_down(drawn_motion, e_fer, tmp_path, settings, down):
-    fast = replace(settings, epochs=6, rate=3e-3, joined=4, average=0.0)
+    fast = replace(settings, epochs=6, rate=3e-3, joined=4, average=0.0, warm_up=0)
     recipe = recipe_of(drawn_motion, tmp_path / "b", e_fer, fast)
     first = {name: float(value) for name, value in recipe.step(recipe.batch(0)).items()}
     trained(recipe)
@@ -152,10 +152,12 @@ def test_every_ablation_can_be_trained():
 
 def test_the_rate_falls_from_the_joining_epoch_on(drawn_motion, e_fer, tmp_path):
     recipe = recipe_of(drawn_motion, tmp_path / "b", e_fer, replace(PAPER, epochs=15, joined=5))
-    gains = [recipe._gain(epoch) for epoch in range(15)]
+    gains = [recipe._gain(epoch * recipe.steps_per_epoch) for epoch in range(15)]
     assert gains[:6] == [1.0] * 6
     assert (np.diff(gains[5:]) < 0).all()
     assert gains[-1] > 0
+    slow = recipe_of(drawn_motion, tmp_path / "b", e_fer, replace(PAPER, warm_up=4))
+    assert [slow._gain(step) for step in range(5)] == [0.25, 0.5, 0.75, 1.0, 1.0]
 
 
 def test_e_fer_is_asked_for(drawn_motion, tmp_path):
@@ -169,7 +171,9 @@ def test_e_fer_is_asked_for(drawn_motion, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"size": 40}, {"batch": 0}, {"frontal": 2.0}, {"joined": -1}, {"ngf": 0}, {"motion": "x"}], ids=str
+    "wrong",
+    [{"size": 40}, {"batch": 0}, {"frontal": 2.0}, {"joined": -1}, {"warm_up": -1}, {"ngf": 0}, {"motion": "x"}],
+    ids=str,
 )
 def test_numbers_that_cannot_be(wrong):
     with pytest.raises((BadSettings, BadInput), match=next(iter(wrong))):
