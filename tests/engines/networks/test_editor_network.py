@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 
 import engines  # noqa: E402
 from calibration.editor_bundle import editor_manifest, read_editor  # noqa: E402
+from calibration.face_bundle import mask_spec  # noqa: E402
 from engines.assembly import bare_network  # noqa: E402
 from engines.building import write_network_bundle  # noqa: E402
 from engines.bundle import Training  # noqa: E402
@@ -18,7 +19,8 @@ from engines.networks.editor_network import EditorNetwork  # noqa: E402
 
 SIZES = EditorSizes(32, 2, ((4, 4, 8, 24), (8, 12, 12, 12), (16, 8, 12, 16)), 2, 1, 2, 1, 2, 1, 4)
 MADE_UP = Training("nothing", 0, True, "CC0", 1)
-MANIFEST = editor_manifest(SIZES, MADE_UP, {})
+PLAIN = editor_manifest(SIZES, MADE_UP, {})
+MANIFEST = replace(PLAIN, outputs=(*PLAIN.outputs, mask_spec("edit", 32)))
 
 
 def editor(sizes=SIZES):
@@ -65,7 +67,8 @@ def test_a_bundle_there_and_back(bundle):
 def test_exported_it_makes_the_same_face(tmp_path):
     pytest.importorskip("onnxruntime")
     sizes = replace(SIZES, modules=2, patches=(), blocks=1, form="ours", known=3)
-    network, manifest = editor(sizes), editor_manifest(sizes, MADE_UP, {})
+    network = editor(sizes)
+    manifest = replace(editor_manifest(sizes, MADE_UP, {}), outputs=MANIFEST.outputs)
     network.known.copy_(torch.rand(3, 17, generator=torch.Generator().manual_seed(1)))
     write_network_bundle(tmp_path / "b", manifest, network.state_dict(), with_onnx=False)
     reference, other = (engines.load(tmp_path / "b", backend=name, threads=1) for name in ("torch", "onnxruntime"))
