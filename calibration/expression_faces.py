@@ -85,9 +85,9 @@ class LabelledFaces:
         poses = np.asarray(faces.truth.pose[faces.clean_at[good]])
         keys: dict[tuple[str, str, bytes], int] = {}
         sitting = [
-            keys.setdefault((row.person, row.clip, pose.tobytes()), len(keys))
-            for row, pose in zip(rows, poses, strict=True)
-        ]
+            keys.setdefault((row.person, row.clip, pose.tobytes() if np.isfinite(pose).all() else b"%d" % i), len(keys))
+            for i, (row, pose) in enumerate(zip(rows, poses, strict=True))
+        ]  # two poses that nobody knows are not the same
         people = tuple(row.person for row in rows)
         return cls(faces, faces.clean_at[good], people, blendshapes[good], np.array(sitting, np.int64))
 

@@ -137,6 +137,7 @@ def test_faces_that_nobody_knows_are_left_out(tmp_path):
         LabelledFaces.of(FaceSet.open(tmp_path / "1"))
     labelled = LabelledFaces.of(FaceSet.open(tmp_path / "3"))
     assert len(labelled) == 3
+    assert labelled.sitting.tolist() == [0, 1, 2]  # where poses are not known, no two are the same
     with pytest.raises(BadInput, match="knows no landmarks"):
         labelled.patches(36)
 
