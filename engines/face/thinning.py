@@ -44,14 +44,17 @@ def thin(
         )
     limit = np.broadcast_to(np.asarray(longest, np.float64), weight.shape)
     quadric = np.stack([_quadrics(pose, corner) for pose in place])
+    looked_at = _AT_LEAST
     for _ in range(_MOST_ROUNDS):
         spare = (len(corner) - most) // 2  # each collapse takes two triangles along
         if spare <= 0:
             break
-        target = _collapses(place, corner, quadric, weight, spare, limit)
+        target = _collapses(place, corner, quadric, weight, spare, limit, looked_at)
         going = np.flatnonzero(target != np.arange(len(target)))
         if len(going) == 0:
-            break
+            if looked_at > len(weight):
+                break
+            looked_at *= 4  # the cheapest cannot go: look further
         for form in quadric:
             np.add.at(form, target[going], form[going])
         corner = target[corner]
@@ -59,7 +62,9 @@ def thin(
     return corner
 
 
-def _collapses(place: Doubles, corner: Rows, quadric: Doubles, weight: Doubles, spare: int, limit: Doubles) -> Rows:
+def _collapses(
+    place: Doubles, corner: Rows, quadric: Doubles, weight: Doubles, spare: int, limit: Doubles, looked_at: int
+) -> Rows:
     """(V,): where each vertex goes in this round; most stay."""
     start, end, common = _edges(corner, len(weight))
     locked = ~np.isfinite(weight)
@@ -71,7 +76,7 @@ def _collapses(place: Doubles, corner: Rows, quadric: Doubles, weight: Doubles, 
         error += _error(form[way], pose[to])
     error = error * weight[way] + 1e-9 * ((place[0, way] - place[0, to]) ** 2).sum(1)  # in a plane: the shortest
     for _ in range(_TRIES):
-        best, goal = _cheapest(way, to, error, len(weight))
+        best, goal = _cheapest(way, to, error, len(weight), spare // 2 + looked_at)
         spoilt = np.any([_spoils(pose, corner, goal) for pose in place], axis=0)
         spoilt |= _stretches(place[0], corner, goal, limit)
         error[spoilt[way] & (goal[way] == to)] = np.inf  # then another neighbour
@@ -80,19 +85,22 @@ def _collapses(place: Doubles, corner: Rows, quadric: Doubles, weight: Doubles, 
     rank[np.lexsort((_shuffled(len(weight)), best))] = np.arange(len(weight))
     lowest = np.full(len(weight), len(weight))
     np.minimum.at(lowest, start, rank[end])
-    cheap = rank < spare // 2 + _AT_LEAST  # not what is the best around and yet costs much
-    chosen = np.flatnonzero((rank < lowest) & np.isfinite(best) & cheap)
+    chosen = np.flatnonzero((rank < lowest) & np.isfinite(best))
     chosen = chosen[np.argsort(rank[chosen])][:spare]
     target = np.arange(len(weight))
     target[chosen] = goal[chosen]
     return target
 
 
-def _cheapest(way: Rows, to: Rows, error: Doubles, count: int) -> tuple[Doubles, Rows]:
-    """(V,) the smallest error of a vertex's edges, inf without one, and (V,) where that edge leads."""
+def _cheapest(way: Rows, to: Rows, error: Doubles, count: int, most: int) -> tuple[Doubles, Rows]:
+    """(V,) the smallest error of a vertex's edges, and (V,) where that edge leads.
+
+    Of at most so many vertices, the cheapest of all: what is the best around may yet cost much.  The others have inf.
+    """
     best, goal = np.full(count, np.inf), np.arange(count)
     order = np.lexsort((error, way))
     first = order[np.diff(way[order], prepend=-1) > 0]
+    first = first[np.argsort(error[first], kind="stable")][:most]
     best[way[first]], goal[way[first]] = error[first], to[first]
     return best, goal
 
@@ -105,17 +113,16 @@ def _shuffled(count: int) -> Rows:
 def _spoils(place: Doubles, corner: Rows, goal: Rows) -> npt.NDArray[np.bool_]:
     """(V,): whether a triangle would turn over or become a sliver, should this vertex alone go to its goal."""
     found = np.zeros(len(place), bool)
-    before = _normals(place, corner)
-    size = np.linalg.norm(before, axis=1)
     for k in range(3):
-        moved = corner.copy()
-        moved[:, k] = goal[corner[:, k]]
-        after = _normals(place, moved)
+        old = corner[goal[corner[:, k]] != corner[:, k]]
+        moved = old.copy()
+        moved[:, k] = goal[old[:, k]]
+        before, after = _normals(place, old), _normals(place, moved)
         length = np.linalg.norm(after, axis=1)
         sides = place[np.roll(moved, 1, axis=1)] - place[moved]
-        bad = (before * after).sum(1) < _TURN * size * length
+        bad = (before * after).sum(1) < _TURN * np.linalg.norm(before, axis=1) * length
         bad |= length < _SLIVER * (sides**2).sum(2).max(1)
-        found[corner[bad & _whole(moved), k]] = True
+        found[old[bad & _whole(moved), k]] = True
     return found
 
 
@@ -123,11 +130,11 @@ def _stretches(place: Doubles, corner: Rows, goal: Rows, limit: Doubles) -> npt.
     """(V,): whether a side would grow beyond what its ends allow, should this vertex alone go to its goal."""
     found = np.zeros(len(place), bool)
     for k in range(3):
-        other, old = corner[:, [(k + 1) % 3, (k + 2) % 3]], corner[:, k, None]
-        new = goal[old]
+        old = corner[goal[corner[:, k]] != corner[:, k]]
+        other, new = old[:, [(k + 1) % 3, (k + 2) % 3]], goal[old[:, k, None]]
         side = np.linalg.norm(place[other] - place[new], axis=2)
-        bad = (side > np.minimum(limit[other], limit[new])) & (new != old)
-        found[corner[bad.any(1), k]] = True
+        bad = side > np.minimum(limit[other], limit[new])
+        found[old[bad.any(1), k]] = True
     return found
 
 

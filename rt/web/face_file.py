@@ -4,7 +4,8 @@ Making it costs seconds of one core, which the display must not lose; and it is 
 asks for it.  What comes of it stays in memory: the face model's licence is its owner's affair, so no copy is stored.
 """
 
-import subprocess
+import asyncio
+import contextlib
 import sys
 
 from engines.emg.montage import Montage
@@ -14,21 +15,28 @@ from rt.errors import LiveError, MissingDevice
 _PATIENCE_S = 300.0
 
 
-def face_file(montage: Montage) -> bytes:
+async def face_file(montage: Montage) -> bytes:
     """What `/face.bin` is: engines/face/face_bin.py's format, with a heat map for this montage's channels.
 
-    Blocks for seconds.  Raises MissingDevice when the face model is not installed, LiveError when making it fails.
+    Takes seconds; when it is cancelled, its process ends.
+    Raises MissingDevice when the face model is not installed, LiveError when making it fails.
     """
     path = assets.find(assets.FACE_MODEL)
     if path is None:
         cure = assets.cure(assets.FACE_MODEL)
         raise MissingDevice(f"There is no 3D face, as {assets.FACE_MODEL} is not installed: {cure}.")
     command = [sys.executable, "-m", "rt.web.face_maker", str(path), montage.name, *montage.labels]
+    pipe = asyncio.subprocess.PIPE
+    maker = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe)
     try:
-        made = subprocess.run(command, capture_output=True, timeout=_PATIENCE_S, check=False)
-    except subprocess.TimeoutExpired as error:
+        made, said = await asyncio.wait_for(maker.communicate(), _PATIENCE_S)
+    except TimeoutError as error:
         raise LiveError(f"The 3D face was not made within {_PATIENCE_S:.0f} s: reload the page.") from error
-    if made.returncode != 0:
-        why = made.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            maker.kill()
+        await maker.wait()
+    if maker.returncode != 0:
+        why = said.decode("utf-8", "replace").strip().splitlines()[-1:]
         raise LiveError(f"The 3D face could not be made: {why[0] if why else 'its process ended'}")
-    return made.stdout
+    return made

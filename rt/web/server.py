@@ -12,7 +12,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ class PageServer:
     """Serves the live page and tells what became of every packet.
 
     `on_outcome` and `on_wish` are called on the server's thread: they must not block. `face` makes what `/face.bin` is;
-    it is called once, on a thread of its own, when a page asks. Typical use::
+    it is awaited once, when a page asks, and cancelled when the server stops. Typical use::
 
         server = PageServer(PageSettings(), on_outcome=outcomes.append, on_wish=wishes.append)
         server.start()
@@ -83,7 +83,7 @@ class PageServer:
         on_outcome: Callable[[Outcome], None],
         on_wish: Callable[[protocol.Wish], None],
         now: Callable[[], float] = clock.now,
-        face: Callable[[], bytes] | None = None,
+        face: Callable[[], Coroutine[Any, Any, bytes]] | None = None,
     ) -> None:
         self._settings = _checked(settings)
         self._token = checked_token(settings.token) if settings.token else new_token()
@@ -92,6 +92,7 @@ class PageServer:
         self._now = now
         self._make_face = face
         self._face_made: asyncio.Task[bytes] | None = None
+        self._stopping = False
         self._hub = Hub(on_outcome, now)
         self._hello: str | None = None
         self._status: str | None = None
@@ -168,6 +169,7 @@ class PageServer:
 
     def stop(self, timeout_s: float = 3.0) -> None:
         """Close every page and the port; what is open is settled as 'no_viewer'. May be called twice."""
+        self._call(self._drop_face)
         if self._uvicorn is not None:
             self._uvicorn.should_exit = True
         if self._thread is not None:
@@ -177,6 +179,11 @@ class PageServer:
         self._take_unserved()
         if self._socket is not None:
             self._socket.close()
+
+    def _drop_face(self) -> None:
+        self._stopping = True
+        if self._face_made is not None:
+            self._face_made.cancel()
 
     def _serve(self) -> None:
         assert self._uvicorn is not None
@@ -251,9 +258,13 @@ class PageServer:
         if self._make_face is None:
             return PlainTextResponse("This session has no 3D face.", 404)
         if self._face_made is None:
-            self._face_made = asyncio.create_task(asyncio.to_thread(self._make_face))
+            self._face_made = asyncio.create_task(self._make_face())
         try:
             found = await asyncio.shield(self._face_made)  # whoever leaves does not stop it for the others
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+            return PlainTextResponse("The session is over.", 503)
         except LiveError as error:
             self._face_made = None  # what is missing may be there when a page asks again
             return PlainTextResponse(str(error), 404)

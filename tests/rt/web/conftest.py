@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -109,7 +109,7 @@ def serve() -> Iterator[Callable[..., Feed]]:
     def start(
         hello: Hello = HELLO,
         picture: Callable[[int], bytes] | None = None,
-        face: Callable[[], bytes] | None = None,
+        face: Callable[[], Coroutine[Any, Any, bytes]] | None = None,
         **settings: Any,
     ) -> Feed:
         outcomes: deque[Outcome] = deque()

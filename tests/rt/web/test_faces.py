@@ -68,6 +68,11 @@ def sheet_face() -> bytes:
 FACE = sheet_face()
 
 
+async def sheet() -> bytes:
+    """What the server awaits."""
+    return FACE
+
+
 def until(happened: Callable[[], Any], seconds: float = 20.0) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := happened()):
@@ -94,7 +99,7 @@ def with_values(left: float = np.nan, right: float = np.nan, smile: float = 0.0,
 def open_faces(serve, open_page, hello):
     """Open a page with the panel shown: open_faces(change, hello=..., face=...) gives (feed, page)."""
 
-    def opened(change: Callable[[Any], Any], told: Any = hello, face: Any = lambda: FACE, **options: Any) -> Any:
+    def opened(change: Callable[[Any], Any], told: Any = hello, face: Any = sheet, **options: Any) -> Any:
         feed = serve(told, face=face)
         feed.change = change
         page = open_page(feed, **options)
@@ -182,7 +187,7 @@ def test_estimated_muscles_are_called_so(open_faces, hello):
 
 
 def test_without_values_the_page_is_as_it_was(serve, open_page):
-    feed = serve(face=lambda: FACE)
+    feed = serve(face=sheet)
     nothing = {"percent_mvc": np.full(22, np.nan, np.float32)}
     feed.change = lambda packet: replace(packet, **nothing)
     page = open_page(feed)
@@ -204,7 +209,7 @@ def test_the_panel_opens_and_closes_and_is_remembered(open_faces):
     page.locator("#faces").wait_for()
 
 
-def no_model() -> bytes:
+async def no_model() -> bytes:
     raise MissingDevice("There is no 3D face, as the model is not installed: get it.")
 
 

@@ -1,5 +1,6 @@
 """The server over real sockets: who may come in, what they may say, how it ends."""
 
+import asyncio
 import json
 import socket
 import threading
@@ -307,9 +308,9 @@ def test_settings_that_do_not_fit_are_refused(settings):
 def test_the_face_is_made_once_and_only_for_who_knows_the_token(serve):
     made = []
 
-    def face():
+    async def face():
         made.append(1)
-        time.sleep(0.2)
+        await asyncio.sleep(0.2)
         return b"the face"
 
     feed = serve(face=face)
@@ -331,7 +332,7 @@ def test_the_face_is_made_once_and_only_for_who_knows_the_token(serve):
 def test_without_a_face_there_is_a_sentence_and_another_attempt(serve):
     answers = [MissingDevice("There is no 3D face, as the model is not installed."), None]
 
-    def face():
+    async def face():
         if error := answers.pop(0):
             raise error
         return b"the face"
@@ -343,3 +344,24 @@ def test_without_a_face_there_is_a_sentence_and_another_attempt(serve):
     bare = serve()
     none = get(bare, f"/face.bin?token={bare.server.token}")
     assert (none.status_code, none.text) == (404, "This session has no 3D face.")
+
+
+def test_a_face_that_is_being_made_does_not_hold_the_end(serve):
+    begun, ended, answers = threading.Event(), threading.Event(), []
+
+    async def face():
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    feed = serve(face=face)
+    asking = threading.Thread(target=lambda: answers.append(get(feed, f"/face.bin?token={feed.server.token}")))
+    asking.start()
+    assert begun.wait(5)
+    feed.stop()
+    feed.server.stop(5)
+    asking.join(5)
+    assert ended.is_set()
+    assert (answers[0].status_code, answers[0].text) == (503, "The session is over.")
