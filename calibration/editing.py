@@ -74,8 +74,9 @@ class ByEngine:
         labels = [labels_from_arkit52(each, self._profile) * strongest for each in (source, target)]
         found = np.empty_like(faces)
         for place, face in enumerate(faces):
-            told = {"source": labels[0][place], "target": labels[1][place]}
-            found[place] = self._engine.run({"face": np.ascontiguousarray(face), **told})["face"]
+            given = {"face": np.ascontiguousarray(face), "source": labels[0][place], "target": labels[1][place]}
+            asked = {spec.name: given[spec.name] for spec in self._engine.inputs}
+            found[place] = self._engine.run(asked)["face"]
         return found
 
 

@@ -12,7 +12,7 @@ from engines.bundle import Manifest, Metric, Training, read_bundle
 from engines.errors import BundleError
 from engines.face.action_units import STRONGEST
 from engines.networks.cascade_editor import CascadeEditor, EditorSizes
-from engines.networks.editor_network import EXPRESSIONS
+from engines.networks.editor_network import expressions_for
 from engines.shipped import bundle_folder
 from engines.spec import ArraySpec
 from engines.weights import unpack
@@ -35,7 +35,7 @@ def editor_manifest(sizes: EditorSizes, training: Training, metrics: Mapping[str
     (rms) away from float32 there, after a short training, where the face was within what bf16 allows.
     """
     face = face_spec("face", sizes.size)
-    inputs = (face, *(label_spec(name, sizes) for name in EXPRESSIONS))
+    inputs = (face, *(label_spec(name, sizes) for name in expressions_for(sizes)))
     return Manifest(SYSTEM, NETWORK, asdict(sizes), inputs, (face,), training, dict(metrics))
 
 
