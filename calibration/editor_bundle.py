@@ -31,8 +31,8 @@ def label_spec(name: str, sizes: EditorSizes) -> ArraySpec:
 def editor_manifest(sizes: EditorSizes, training: Training, metrics: Mapping[str, Metric]) -> Manifest:
     """The manifest of an expression editor.
 
-    Where the branches looked is not among the outputs: attention is steep, and OpenVINO's bf16 was 6.7 grey levels
-    (rms) away from float32 there, after a short training, where the face was within what bf16 allows.
+    Where the branches looked is not among the outputs: after one short training OpenVINO's bf16 was 6.7 grey levels
+    (rms) away from float32 there.  Why is not known.
     """
     face = face_spec("face", sizes.size)
     inputs = (face, *(label_spec(name, sizes) for name in expressions_for(sizes)))

@@ -55,7 +55,7 @@ ASSETS = (
         "eb96c552463c233b158fe1ea07c33508782c21990a61ec6efcfa3c188e09caca",
         "",
         "MIT, USC ICT",
-        "without it no synthetic people can be drawn",
+        "without it no synthetic people can be drawn, and the page has no 3D face",
         "get https://github.com/ICT-VGL/ICT-FaceKit and give its folder FaceXModel with --face-model",
     ),
     Asset(

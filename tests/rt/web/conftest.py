@@ -20,7 +20,8 @@ CHANNELS = tuple(Channel(c.label, c.muscle, c.side, c.site_xy) for c in FRIDLUND
 HELLO = Hello(
     "P-017", CHANNELS, tuple(Pair(*pair) for pair in FRIDLUND.pairs()), trained="zygomaticus",
     forbidden="orbicularis_oculi", emg_delay_ms=37.0, synthetic="Picture and signals are synthetic.",
-    chosen=("zygomaticus", "orbicularis_oculi", "orbicularis_oris", "lateral_frontalis"), views=("camera", "practise", "beside"),
+    chosen=("zygomaticus", "orbicularis_oculi", "orbicularis_oris", "lateral_frontalis"),
+    views=("camera", "practise", "beside"),
     movements=(Movement("pixel-smile-open", "Smile open"), Movement("pixel-snarl", "Snarl")),
     removals=("raw", "restored", "edit"),
 )  # fmt: skip
