@@ -64,7 +64,7 @@ def _numbers_come(page):
 def _the_practise_view_is_another_picture(page):
     """Amounts 0 and 1 in turn: the person moves, so what is compared are pictures shortly after each other."""
     page.locator("input[name=view][value=practise]").check()
-    page.locator("#amount-box").wait_for(state="visible")
+    page.locator("#practise-box").wait_for(state="visible")
     seen = {"0": [], "100": []}
     for _ in range(11):
         for amount, pictures in seen.items():
@@ -79,7 +79,7 @@ def _the_practise_view_is_another_picture(page):
     assert changed > 1.2 * moved, (changed, moved)  # in half the time
     assert changed > 2
     page.locator("input[name=view][value=camera]").check()
-    page.locator("#amount-box").wait_for(state="hidden")
+    page.locator("#practise-box").wait_for(state="hidden")
 
 
 def _consistent(differences):

@@ -12,12 +12,12 @@ if "vision" in sys.orig_argv:
 
     _run = Restorer.run
 
-    def _fail(self, face):
+    def _fail(self, face, follows=False):
         fault = Path(os.environ["ENGINE_FAULT"]).read_text()
         if fault == "raise":
             raise RuntimeError("the network has burst")
         if fault == "slow":
             time.sleep(_SLOW_S)
-        return _run(self, face)
+        return _run(self, face, follows)
 
     Restorer.run = _fail
