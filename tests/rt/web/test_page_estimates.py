@@ -93,7 +93,7 @@ def test_an_estimate_is_never_judged_as_right_or_wrong(guessed, open_page):
     page = open_page(guessed(estimate_percent=np.full(22, 110.0, np.float32)))
     until(lambda: "≈ 110 ± 12 %" in page.inner_text("#bars"))
     style = "node => getComputedStyle(node).backgroundImage + getComputedStyle(node).backgroundColor"
-    estimate = guess_of(page).locator(".guess-fill").evaluate(style)
+    estimate = until(lambda: guess_of(page).locator(".guess-fill").evaluate(style))
     assert "repeating-linear-gradient" in estimate
     assert guess_of(page).get_attribute("data-state") is None
     assert page.locator('[aria-label="Zygomaticus right"] .bar-fill').evaluate(style) != estimate
