@@ -108,7 +108,8 @@ def test_a_network_that_does_not_say_how_sure_it_is_has_no_line(guessed, open_pa
     page = open_page(guessed(estimate_spread=np.full(22, np.nan, np.float32)))
     until(lambda: "≈ 48 %" in page.inner_text("#bars"))
     assert not guess_of(page).locator(".guess-line").is_visible()
-    assert guess_of(page).locator(".guess-fill").evaluate("node => getComputedStyle(node).visibility") == "visible"
+    shown = "node => getComputedStyle(node).visibility"
+    until(lambda: guess_of(page).locator(".guess-fill").evaluate(shown) == "visible")
 
 
 def test_without_an_amplifier_there_are_estimates_only_and_the_page_says_so(guessed, open_page):
