@@ -1,11 +1,11 @@
 """How late is the whole graph? `python -m benchmarks.frame_latency [--seconds N] [--flash STATION.yaml]`
 
-Three runs of the real command, each with electrodes removed by `--restore BUNDLE` and, on that face, Pixel-RR at work
-(practise view), all processes on this machine:
+Runs of the real command, each with electrodes removed by `--restore BUNDLE`, all processes on this machine:
 
 - `encoded`: synthetic person and muscles, headless; ends when the packet is encoded.
 - `drawn`: the same with a real headless Chromium as viewer (it draws without a GPU on the same cores); ends when the
   browser acknowledges that the picture is on its canvas.
+- `drawn, practising`: the same with the movement to practise painted on that face.
 - `clip + LSL`: the webcam clip as a live camera and `myomirror simulate emg` in another process over real LSL.
 
 `--flash` measures photon to photon with a webcam and a screen instead (see benchmarks/flash.py).
@@ -37,10 +37,12 @@ _MYOMIRROR = [sys.executable, "-c", "from rt.cli import main; main()"]
 _STAGES_AT_LEAST_MS = 0.05
 
 
-def _station(folder: Path, camera: dict[str, object], emg: dict[str, object], restore: str) -> Path:
-    path = folder / "station.yaml"
+def _station(
+    folder: Path, camera: dict[str, object], emg: dict[str, object], restore: str, view: str = "camera"
+) -> Path:
+    path = folder / f"{view}.yaml"
     removal = False if restore == "off" else {"bundle": restore}
-    content = {"camera": camera, "emg": emg, "practise": {"view": "practise"}, "restore": removal}
+    content = {"camera": camera, "emg": emg, "practise": {"view": view}, "restore": removal}
     path.write_text(yaml.safe_dump(content))
     return path
 
@@ -165,6 +167,7 @@ def measure(seconds: float, restore: str = RESTORE) -> tuple[list[Row], list[Tar
         plans = [("encoded", _station(folder, *synthetic, restore), False)]
         if chromium.executable():
             plans.append(("drawn", plans[0][1], True))
+            plans.append(("drawn, practising", _station(folder, *synthetic, restore, "practise"), True))
         else:
             notes.append("No Chromium here: 'drawn' was not measured.")
         for run_name, station, drawn in plans:
