@@ -301,7 +301,7 @@ def _measure_all(device: str, threads: int, quick: bool) -> None:
     peaks = matrix_peaks(device, [way.precision for way in contenders(device)])
     rows = []
     for network in (OURS_CPU,) if quick else NETWORKS:
-        found = measure(network, device, threads, peaks, 5.0 if quick else 40.0)
+        found = measure(network, device, threads, peaks, 5.0 if quick else 15.0)
         if not quick:
             found = [
                 {**row, **footprint_apart(network, way, threads)}

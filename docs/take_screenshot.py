@@ -14,7 +14,7 @@ from engines.emg.demo_performance import demo_performance
 
 EARLY_S = 1.5  # before the open smile; the start of the process is before the performance's by about as much
 GRINNING_PERCENT = 50  # of the maximum
-RELAXED_PERCENT = 25
+RELAXED_PERCENT = 45
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
         page.wait_for_timeout((smile.start_s - EARLY_S - (time.monotonic() - t_start)) * 1e3)
         while percent(page, "Zygomaticus") < GRINNING_PERCENT or percent(page, "Orbicularis oculi") > RELAXED_PERCENT:
             page.wait_for_timeout(50)  # eyes shut tight move the cheeks, too
-        page.wait_for_timeout(500)
+        page.wait_for_timeout(200)
         page.screenshot(path=Path(__file__).with_name("page.png"))
         page.get_by_role("button", name=re.compile("Stop")).click()
         page.wait_for_timeout(1000)
