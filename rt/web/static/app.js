@@ -161,7 +161,7 @@ function judgePicture(now) {
   mirror.stage.classList.toggle("stale", old);
   mirror.stage.classList.toggle("bare", old && hello.hide_when_stale);
   $("oval").hidden = !(live.flags & protocol.FIXED_CROP);
-  showHalves(choices.mirrored, practise.view === "beside" && Boolean(frameFlags & protocol.PRACTISE));
+  nameHalves();
   $("raw").hidden = !(frameFlags & protocol.RAW);
   $("edit").hidden = !(frameFlags & protocol.EDIT);
 }
@@ -209,10 +209,15 @@ function seconds(ageMs) {
 
 // ---- what the person does
 
+function nameHalves() {
+  showHalves(choices.mirrored, practise.view === "beside" && Boolean(frameFlags & protocol.PRACTISE));
+}
+
 function rebuild() {
   if (!hello) return;
   for (const part of [bars, symmetry, contacts, envelopes, faces]) part.build(hello, choices);
   showSides(choices.mirrored);
+  nameHalves();
   mirror.flip(choices.mirrored);
   $("mirrored").checked = choices.mirrored;
   lastWrite = lastSpeak = 0;
