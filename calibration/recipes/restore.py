@@ -54,7 +54,7 @@ _LAST_RATE = 0.02  # of the learning rate, at the end
 
 @dataclass(frozen=True)
 class RestoreSettings:
-    """What `restore-cpu` was trained with."""
+    """Of the second half of `restore-cpu`; the first 3000 steps had an earlier edit_loss and no structure term."""
 
     ngf: int = 32
     blocks: int = 3
@@ -255,8 +255,8 @@ def _begun(settings: RestoreSettings) -> AttentiveGenerator | CoarseToFineGenera
 
 def _inherit(network: AttentiveGenerator | CoarseToFineGenerator, bundle: Path) -> Ancestor:
     """Load a bundle's weights: as the whole network, or as the coarse one inside when they are such a one's."""
-    inner = isinstance(network, CoarseToFineGenerator) and read_bundle(bundle_folder(bundle)).manifest.network == COARSE
-    heir: nn.Module = network.coarse if inner and isinstance(network, CoarseToFineGenerator) else network
+    of_coarse = read_bundle(bundle_folder(bundle)).manifest.network == COARSE
+    heir = network.coarse if of_coarse and isinstance(network, CoarseToFineGenerator) else network
     return read_ancestor(bundle, "generator", {"generator": heir})
 
 

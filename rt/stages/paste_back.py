@@ -80,11 +80,11 @@ class PasteBackStage(Node[PasteBackSettings]):
         if restored is not None:
             self._lay_removal(image, message.removal, restored, crop)
         if message.practise:
-            half = self._around(image, crop)
-            if self._beside:
+            half = self._around(image, crop) if self._beside else None
+            if half is not None:
                 np.copyto(self._halves[0], image[:, half])
             self._add_change(image, crop, restored, self._face_only(message, crop))
-            if self._beside:
+            if half is not None:
                 np.copyto(self._halves[1], image[:, half])
                 self._lay_beside(image)
         return [("frame", message.with_image(image, practise=message.practise))]
@@ -98,7 +98,7 @@ class PasteBackStage(Node[PasteBackSettings]):
         """Half of the picture's columns, the face in their middle as far as the picture allows."""
         height, width = image.shape[:2]
         half = width // 2
-        if self._beside and self._halves.shape[1:3] != (height, half):
+        if self._halves.shape[1:3] != (height, half):
             self._halves = np.empty((2, height, half, 3), np.uint8)
         matrix = crop.crop_from_frame.astype(np.float64)
         middle = np.full(2, (crop.image.shape[0] - 1) / 2) - matrix[:, 2]
