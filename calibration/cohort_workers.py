@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
@@ -20,12 +19,8 @@ from calibration.cohort_clip import make_clip
 from calibration.cohort_plan import ClipPlan, CohortSettings
 from calibration.cohort_signals import Signals
 from calibration.cohort_stage import Stage
+from calibration.worker_process import end_with_parent, one_thread_each
 from rt.errors import DataLost
-
-# Libraries read these when they are loaded: set before the processes start. More threads could add up in another order.
-_ONE_THREAD = {
-    name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-}
 
 Made = Callable[[ClipPlan, int], None]
 """Called when a clip is complete, with its bytes on disk."""
@@ -65,7 +60,7 @@ def make_all(job: Job, plans: Sequence[ClipPlan], processes: int, made: Made) ->
     cases no process is left behind.
     """
     before = set(multiprocessing.active_children())
-    with _one_thread_each():
+    with one_thread_each():
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(min(processes, len(plans)) or 1, context, _begin, (job,))
         try:
@@ -86,20 +81,6 @@ def make_all(job: Job, plans: Sequence[ClipPlan], processes: int, made: Made) ->
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-@contextlib.contextmanager
-def _one_thread_each() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(_ONE_THREAD)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
 _maker: Maker | None = None  # of this process; a pool hands its processes nothing else to keep it in
 
 
@@ -107,17 +88,10 @@ def _begin(job: Job) -> None:
     """In a new process.  Ctrl-C reaches the whole group; the parent alone decides what it means."""
     global _maker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     os.umask(0o077)
     cv2.setNumThreads(1)
     _maker = Maker(job)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _make(plan: ClipPlan) -> int:

@@ -160,9 +160,9 @@ def simulate_faces(
     import os
 
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from calibration.cohort_sources import Sources, find_face_model, find_faces, photo_folder
+    from calibration.counted import counted
     from calibration.face_stills import StillSettings, make_stills
     from rt.assets import CANONICAL_FACE, FACE_LANDMARKER, verify
 
@@ -174,9 +174,7 @@ def simulate_faces(
     with console.status("Looking for the faces in the photos ..."):
         sources = Sources(find_faces(folder, landmarker), model)
         smiling = find_faces(smiling_folder, landmarker) if smiling_folder.is_dir() else None
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("Pictures", total=count)
+    with counted(console, "Pictures", count, kept=True) as step:
         cores = len(os.sched_getaffinity(0)) if processes is None else processes
-        make_stills(settings, sources, canonical, out, cores, smiling, lambda n: progress.update(bar, advance=n))
+        make_stills(settings, sources, canonical, out, cores, smiling, step)
     console.print(f"{out}: {count} synthetic pictures, with electrodes and without", highlight=False, soft_wrap=True)

@@ -10,8 +10,8 @@ split test), and people seen in training.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib import metadata
 from typing import Any
 
@@ -19,6 +19,7 @@ from rich.console import Console
 
 from calibration import encoder_tables
 from calibration.cohort_sources import find_face_model
+from calibration.counted import counted
 from calibration.data.face_set import ABOUT, FaceSet, Split
 from calibration.data.mmm import Recordings
 from calibration.data.mmm_layout import INDEX
@@ -101,7 +102,7 @@ class _Run:
         tables = self.report["readings"] = {}
         encoders, restorers = self.bundles.encoders, self.bundles.restorers
         for who, own in faces.items():
-            with _progress(self.console, f"Reading: {who}", len(own)) as step:
+            with counted(self.console, f"Reading: {who}", len(own)) as step:
                 tables[who] = score_readings(own, encoders, restorers, self.reader, self.surfaces, step)
         self.report["reach"] = reach(tables[UNSEEN], [encoder.name for encoder in encoders])
 
@@ -114,7 +115,7 @@ class _Run:
         ways: dict[str, Remake] = {name: _remaking(restore) for name, restore in self.bundles.restorers.items()}
         ways |= {f"EIFER, {one.name}": self._remake(one) for one in self.bundles.reconstructions}
         self.report["data"]["picture_size"] = size
-        with _progress(self.console, "Reconstruction", len(faces)) as step:
+        with counted(self.console, "Reconstruction", len(faces)) as step:
             self.report["reconstruction"] = score_pictures(faces, ways, size, step)
 
     def sheet(self, faces: Sequence[TrueFace]) -> None:
@@ -160,7 +161,7 @@ class _Run:
             if people := recordings.people_of(split):
                 most = self.request.clips if who == UNSEEN else max(1, self.request.clips // 3)
                 clips = choose_clips(recordings, people, most)
-                with _progress(self.console, f"Clips: {who}", len(clips)) as step:
+                with counted(self.console, f"Clips: {who}", len(clips)) as step:
                     found[who] = true_clips(recordings, clips, self.model, size, self.landmarker, step)
         return {who: faces for who, faces in found.items() if faces}
 
@@ -171,13 +172,3 @@ class _Run:
 
 def _remaking(restore: Restore) -> Remake:
     return lambda face: restore(face.covered)
-
-
-@contextmanager
-def _progress(console: Console, title: str, total: int) -> Iterator[Callable[[], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        bar = progress.add_task(title, total=total)
-        yield lambda: progress.update(bar, advance=1)

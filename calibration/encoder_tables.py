@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from calibration.report_table import show_reach, titled
 from calibration.restoration import Number, Row
 from calibration.restoration_tables import COLUMNS as PICTURES
 
@@ -49,7 +49,7 @@ def show(console: Console, report: Mapping[str, Any]) -> None:
         rows = {("", name): row for name, row in pictures.items()}
         _print(console, f"Reconstruction, {data['picture_size']} px: {_count(rows.values())} pictures", rows, columns)
     if reached := report["reach"]:
-        _reach(console, reached)
+        show_reach(console, reached)
     console.print(CAPTION, style="dim", highlight=False)
     if pictures:
         console.print(CAPTION_PICTURES, style="dim", highlight=False)
@@ -66,7 +66,7 @@ def _print(
 ) -> None:
     shown = [name for name in columns if any(name in row for row in rows.values())]
     kinds = any(kind for kind, _ in rows)
-    table = _titled(console, title)
+    table = titled(console, title)
     if kinds:
         table.add_column("pictures", overflow="fold")
     table.add_column("read by" if kinds else "", overflow="fold")
@@ -80,26 +80,8 @@ def _print(
     console.print(table, highlight=False)
 
 
-def _titled(console: Console, title: str) -> Table:
-    """A table's title stands by itself: as a part of the table it would be folded to the table's width."""
-    console.print()
-    console.print(title, style="bold", highlight=False)
-    return Table(box=None, pad_edge=False)
-
-
 def _cell(number: Number | None, digits: int, name: str) -> str:
     if number is None:
         return "-"
     spread = "" if number.sd is None or name == "face_found" else f" ± {number.sd:.{digits}f}"
     return f"{number.mean:.{digits}f}{spread}"
-
-
-def _reach(console: Console, reached: Sequence[Mapping[str, Any]]) -> None:
-    table = _titled(console, "What is to be reached")
-    for name in ("bundle", "what", "measured", "target", ""):
-        table.add_column(name, justify="right" if name in ("measured", "target") else "left", overflow="fold")
-    for one in reached:
-        verdict = "reached" if one["reached"] else "MISSED"
-        measured = "-" if one["measured"] is None else f"{one['measured']:.3g}"
-        table.add_row(Text(one["bundle"]), one["what"], measured, one["target"], verdict)
-    console.print(table, highlight=False)

@@ -30,9 +30,9 @@ def simulate_motion(
     import os
 
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from calibration.cohort_sources import Sources, find_face_model, find_faces, photo_folder
+    from calibration.counted import counted
     from calibration.motion_pairs import MotionSettings, make_motion
     from rt.assets import FACE_LANDMARKER, verify
 
@@ -42,9 +42,7 @@ def simulate_motion(
     landmarker = verify(FACE_LANDMARKER)
     with console.status("Looking for the faces in the photos ..."):
         sources = Sources(find_faces(folder, landmarker), model)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("Pairs", total=count)
+    with counted(console, "Pairs", count, kept=True) as step:
         cores = len(os.sched_getaffinity(0)) if processes is None else processes
-        make_motion(settings, sources, landmarker, out, cores, lambda n: progress.update(bar, advance=n))
+        make_motion(settings, sources, landmarker, out, cores, step)
     console.print(f"{out}: {count} movements of synthetic people, frontal and turned", highlight=False, soft_wrap=True)

@@ -9,8 +9,8 @@ are against Farneback of the frontal face, as in the paper, and against how the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -23,6 +23,7 @@ from rich.console import Console
 
 from calibration import motion_tables
 from calibration.cohort_sources import find_face_model
+from calibration.counted import counted
 from calibration.data.motion_set import NEUTRAL_APEX, TURNS, MotionSet
 from calibration.evaluation import Request
 from calibration.motion_bundles import GAN, RECOGNISER
@@ -155,7 +156,7 @@ class _Run:
         scores: dict[str, list[dict[str, float]]] = {}
         answers: dict[str, dict[str, list[bool]]] = {name: {} for name in self.recognisers}
         lost = dict.fromkeys((way.name for way in ways), 0)
-        with _progress(self.console, "Measuring", len(self.pairs.rows)) as step:
+        with counted(self.console, "Measuring", len(self.pairs.rows)) as step:
             for place in range(len(self.pairs.rows)):
                 given, truth = movement(self.pairs, place), _Truth.of(self.pairs, place)
                 self._note(answers, place, FRONTAL, Frontalised(truth.flow, truth.picture))
@@ -336,13 +337,3 @@ def _number(values: Sequence[float], people: Sequence[str] | None = None) -> dic
         ]
         number["sd_people"] = float(np.std(means))
     return number
-
-
-@contextmanager
-def _progress(console: Console, title: str, total: int) -> Iterator[Callable[[], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        bar = progress.add_task(title, total=total)
-        yield lambda: progress.update(bar, advance=1)

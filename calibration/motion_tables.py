@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from calibration.report_table import show_reach
+
 # measure -> (column, digits); arrows say which way is better
 COLUMNS: dict[str, tuple[str, int]] = {
     "epe": ("EPE px ↓", 2),
@@ -44,7 +46,7 @@ def show(console: Console, report: Mapping[str, Any]) -> None:
     for title, rows in report["tables"].items():
         _print(console, title, rows)
     if report.get("reach"):
-        _reach(console, report["reach"])
+        show_reach(console, report["reach"])
     console.print(CAPTION, style="dim", highlight=False)
     for note in report["notes"]:
         console.print(f"Note: {note}.", style="dim", highlight=False)
@@ -102,15 +104,3 @@ def _cell(number: Mapping[str, Any] | None, column: str, title: str) -> str:
         return f"{100 * number['mean']:.0f} %"
     digits = COLUMNS.get(column, ("", 2))[1]
     return f"{number['mean']:.{digits}f} ± {number['sd']:.{digits}f}"
-
-
-def _reach(console: Console, reached: Sequence[Mapping[str, Any]]) -> None:
-    console.print()
-    console.print("What is to be reached", style="bold", highlight=False)
-    table = Table(box=None, pad_edge=False)
-    for name in ("bundle", "what", "measured", "target", ""):
-        table.add_column(name, justify="right" if name in ("measured", "target") else "left", overflow="fold")
-    for one in reached:
-        verdict = "reached" if one["reached"] else "MISSED"
-        table.add_row(Text(one["bundle"]), one["what"], f"{one['measured']:.3g}", one["target"], verdict)
-    console.print(table, highlight=False)

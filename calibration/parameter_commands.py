@@ -26,8 +26,8 @@ def write_parameters(
     Methods: E_N-occluded, E_N-restored, E_S-occluded, Live. An interrupted run goes on.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from calibration.counted import counted
     from calibration.data.mmm import Recordings
     from calibration.encoder_parameters import Seeing, write_parameters
     from rt.assets import FACE_LANDMARKER, verify
@@ -35,9 +35,7 @@ def write_parameters(
     seeings = [Seeing.parse(words) for words in write]
     recordings = Recordings.open(data)
     console = Console()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("Clips", total=sum(clip.id.electrodes for clip in recordings.clips))
+    with counted(console, "Clips", sum(clip.id.electrodes for clip in recordings.clips), kept=True) as step:
         found = write_parameters(
             recordings,
             seeings,
@@ -45,7 +43,7 @@ def write_parameters(
             force=force,
             backend=backend,
             precision=precision,
-            done=lambda: progress.update(bar, advance=1),
+            done=step,
         )
     methods = ", ".join(seeing.method for seeing in seeings)
     console.print(

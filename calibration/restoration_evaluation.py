@@ -6,8 +6,8 @@ with the same peers; clips also at the frame's own size, with flicker and emotio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from rich.console import Console
 
 from calibration import restoration_real, restoration_tables
 from calibration.cohort_plan import FOLDS
+from calibration.counted import counted
 from calibration.data.face_set import ABOUT, FaceSet
 from calibration.data.mmm import Recordings
 from calibration.data.mmm_layout import INDEX
@@ -164,7 +165,7 @@ class _Run:
 
     def _collected(self, title: str, part: FaceSet, most: int) -> list[Sample]:
         found = []
-        with _progress(self.console, title, min(most, len(part.covered_rows))) as step:
+        with counted(self.console, title, min(most, len(part.covered_rows))) as step:
             for sample in still_samples(part, self.size, self.request.cut, most, self.reader):
                 found.append(sample)
                 step()
@@ -189,7 +190,7 @@ class _Run:
             write_sheet(self.request.pictures, draw_sheet(blocks, shown))
 
     def _scored(self, name: str, samples: Sequence[Sample], ways: Sequence[Way]) -> dict[str, Row]:
-        with _progress(self.console, f"Measuring: {name}", len(samples)) as step:
+        with counted(self.console, f"Measuring: {name}", len(samples)) as step:
             return table_of(score(samples, ways, self.reader, step))
 
     def _ways(self, chosen: Sequence[Sample]) -> list[Way]:
@@ -251,7 +252,7 @@ class _Run:
         assert self.reader is not None
         clips = choose_clips(recordings, people, most)
         meter = ClipMeter(self.size, ways, self.landmarker, self.classifier)
-        with _progress(self.console, f"Clips: {split}", len(clips)) as step:
+        with counted(self.console, f"Clips: {split}", len(clips)) as step:
             for clip in clips:
                 meter.measure(clip, split, folds.get(clip.id.pid, 0), self.reader)
                 step()
@@ -270,7 +271,7 @@ class _Run:
 
     def _of_people(self, recordings: Recordings, landmarker: Path) -> None:
         self.notes.append(restoration_real.NOT_GIVEN)
-        with _progress(self.console, "Clips", 2 * self.request.clips) as step:
+        with counted(self.console, "Clips", 2 * self.request.clips) as step:
             scores, answers = restoration_real.score_clips(
                 recordings, self.size, self.request.clips, self._real_ways(), landmarker, self.classifier, step
             )
@@ -304,13 +305,3 @@ def _described(peer: Inpainting, size: int, pictures: int) -> dict[str, Any]:
         "radius_px": round(peer.radius * size, 1),
         "chosen_on": f"{pictures} validation pictures, best PSNR in covered skin",
     }
-
-
-@contextmanager
-def _progress(console: Console, title: str, total: int) -> Iterator[Callable[[], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        bar = progress.add_task(title, total=total)
-        yield lambda: progress.update(bar, advance=1)

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from calibration.emotion_classifier import EMOTIONS
+from calibration.report_table import show_reach, titled
 from calibration.restoration import ATTACHED, WITHOUT, Number, Row
 
 # measure -> (column, digits); arrows say which way is better
@@ -70,7 +70,7 @@ def show(console: Console, report: Mapping[str, Any]) -> None:
     if flicker := report.get("flicker"):
         _flicker(console, flicker)
     if reached := report["reach"]:
-        _reach(console, reached)
+        show_reach(console, reached)
     console.print(CAPTION, style="dim", highlight=False)
     for note in report["notes"]:
         console.print(f"Note: {note}.", style="dim", highlight=False)
@@ -112,20 +112,13 @@ def _trained(console: Console, tables: Mapping[str, Mapping[str, Row]]) -> None:
 
 def _print(console: Console, title: str, rows: Mapping[str, Row], columns: Sequence[str]) -> None:
     shown = [name for name in columns if any(name in row for row in rows.values())]
-    table = _titled(console, title)
+    table = titled(console, title)
     table.add_column("electrodes" if ATTACHED in rows else "", overflow="fold")
     for name in shown:
         table.add_column(COLUMNS.get(name, (name, 0))[0], justify="right", overflow="fold")
     for name, row in rows.items():
         table.add_row(Text(name), *(_cell(row.get(column), column) for column in shown))
     console.print(table, highlight=False)
-
-
-def _titled(console: Console, title: str) -> Table:
-    """A table's title stands by itself: as a part of the table it would be folded to the table's width."""
-    console.print()
-    console.print(title, style="bold", highlight=False)
-    return Table(box=None, pad_edge=False)
 
 
 def _cell(number: Number | None, column: str) -> str:
@@ -139,21 +132,10 @@ def _cell(number: Number | None, column: str) -> str:
 
 
 def _flicker(console: Console, flicker: Mapping[str, Mapping[str, float | None]]) -> None:
-    table = _titled(console, "Flicker in covered skin, clean clip = 1")
+    table = titled(console, "Flicker in covered skin, clean clip = 1")
     for name in ("", "picture", "of the error ↓"):
         table.add_column(name, justify="left" if not name else "right")
     for name, found in flicker.items():
         values = [found["flicker"], found["of_error"]]
         table.add_row(Text(name), *("-" if value is None else f"{value:.2f}" for value in values))
-    console.print(table, highlight=False)
-
-
-def _reach(console: Console, reached: Sequence[Mapping[str, Any]]) -> None:
-    table = _titled(console, "What is to be reached")
-    for name in ("bundle", "what", "measured", "target", ""):
-        table.add_column(name, justify="right" if name in ("measured", "target") else "left", overflow="fold")
-    for one in reached:
-        verdict = "reached" if one["reached"] else "MISSED"
-        measured = "-" if one["measured"] is None else f"{one['measured']:.3g}"
-        table.add_row(Text(one["bundle"]), one["what"], measured, one["target"], verdict)
     console.print(table, highlight=False)

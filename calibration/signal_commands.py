@@ -29,9 +29,9 @@ def simulate_signals(
     import os
 
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from calibration.cohort_plan import CohortSettings
+    from calibration.counted import counted
     from calibration.data.emg_signals import make_signals
     from engines.emg.tasks import TASKS
 
@@ -47,11 +47,9 @@ def simulate_signals(
         seed=seed,
     )
     console = Console()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("Recordings", total=participants * sessions)
+    with counted(console, "Recordings", participants * sessions, kept=True) as step:
         cores = len(os.sched_getaffinity(0)) if processes is None else processes
-        count = make_signals(settings, _words(chains), out, cores, lambda n: progress.update(bar, advance=n))
+        count = make_signals(settings, _words(chains), out, cores, step)
     console.print(f"{out}: {count} synthetic recordings, signals only", highlight=False, soft_wrap=True)
 
 

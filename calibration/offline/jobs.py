@@ -11,9 +11,6 @@ from calibration.offline.order import read_job
 from engines.errors import EngineError
 from rt.errors import LiveError
 
-# Libraries read these when they are loaded. One thread each: recordings are shared out over the cores, and more threads
-# could add up in another order.
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")}
 LOST = 4
 
 

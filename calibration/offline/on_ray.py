@@ -19,8 +19,9 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
-from calibration.offline.jobs import LOST, ONE_THREAD, Result, run_job
+from calibration.offline.jobs import LOST, Result, run_job
 from calibration.offline.workers import Finished
+from calibration.worker_process import ONE_THREAD
 from rt.errors import BadSettings, MissingDevice
 
 LOCAL = "local"

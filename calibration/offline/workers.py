@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import NamedTuple
 
-from calibration.offline.jobs import LOST, ONE_THREAD, Result, run_job
+from calibration.offline.jobs import LOST, Result, run_job
+from calibration.worker_process import end_with_parent, one_thread_each
 
 _TELL_EVERY_S = 0.2
 _END = b""
@@ -34,7 +34,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs,), daemon=True)
-        with _one_thread_each():
+        with one_thread_each():
             self.process.start()
         theirs.close()
         self.place = -1
@@ -105,7 +105,7 @@ class _Told(NamedTuple):
 def _work(pipe: Connection) -> None:
     """In a new process.  Ctrl-C reaches the whole group; the parent alone decides what it means."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     while (job := pipe.recv_bytes()) != _END:
         told_s = [time.monotonic()]
 
@@ -116,24 +116,3 @@ def _work(pipe: Connection) -> None:
 
         result = run_job(job.decode(), tell)
         pipe.send_bytes(json.dumps(_Told(0, 0, result)).encode())
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(ONE_THREAD)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
