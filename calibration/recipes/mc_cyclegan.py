@@ -30,7 +30,7 @@ from calibration.losses.translation import cycle_loss, identity_loss, minimal_ch
 from calibration.planes import Picture, pictures_of
 from calibration.recipe import Kept, Losses
 from calibration.setting_words import as_json
-from calibration.train_data import Parts, open_faces, parts_of
+from calibration.train_data import EVERYBODY, FOLD_BY_FOLD, Parts, open_faces, parts_of
 from calibration.train_order import Kind, Order, in_loop
 from calibration.unpaired_faces import Unpaired, UnpairedFaces
 from engines.networks.blocks import initialise
@@ -64,6 +64,7 @@ class McCycleGanSettings:
     precision: str = "fp32"  # "bf16", "fp16"
     average: float = 0.0  # decay of a moving average of G_A, which the bundle then holds; 0: its last weights
     storage: str = "float16"  # of the bundle's weights
+    fold: int = EVERYBODY  # 0..5: whose people are left out; -1: the set's own splits
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -92,7 +93,7 @@ class McCycleGan:
         """Raises BadInput, BundleError and BadSettings for data, a bundle or settings that do not fit."""
         self.order, self.settings, self.ranks = order, settings, ranks
         faces_there = open_faces(order.data, order.run.folder, settings.load, ranks)
-        self.parts: Parts = parts_of(faces_there, order.people, order.fraction)
+        self.parts: Parts = parts_of(faces_there, order.people, order.fraction, settings.fold)
         faces = self.parts.train
         self.faces = UnpairedFaces(faces, settings.size, settings.load, settings.batch, settings.seed, ranks)
         self.seed, self.epochs, self.steps_per_epoch = settings.seed, settings.epochs, self.faces.steps_per_epoch
@@ -232,5 +233,6 @@ KIND = Kind(
         "minimal-change": {
             f"lambda{tenths / 10}": {"lambda_mc_a": tenths / 10, "lambda_mc_b": tenths / 10} for tenths in range(6)
         },
+        "folds": FOLD_BY_FOLD,
     },
 )

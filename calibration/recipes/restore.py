@@ -36,7 +36,7 @@ from calibration.paired_faces import Paired, PairedFaces
 from calibration.planes import Picture, pictures_of
 from calibration.recipe import Kept, Losses
 from calibration.setting_words import as_json
-from calibration.train_data import Parts, open_faces, parts_of
+from calibration.train_data import EVERYBODY, FOLD_BY_FOLD, Parts, open_faces, parts_of
 from calibration.train_order import Kind, Order, in_loop
 from engines.bundle import Manifest, read_bundle
 from engines.networks.blocks import initialise
@@ -79,6 +79,7 @@ class RestoreSettings:
     precision: str = "fp32"  # "bf16" is twice as fast where the processor has it
     average: float = 0.999  # decay of the moving average that the bundle holds; 0: the last weights
     storage: str = "float16"  # of the bundle's weights
+    fold: int = EVERYBODY  # 0..5: whose people are left out; -1: the set's own splits
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -118,7 +119,7 @@ class Restore:
         """Raises BadInput, BundleError and BadSettings for data, a bundle or settings that do not fit."""
         self.order, self.settings, self.ranks = order, settings, ranks
         faces_there = open_faces(order.data, order.run.folder, settings.load, ranks)
-        self.parts: Parts = parts_of(faces_there, order.people, order.fraction)
+        self.parts: Parts = parts_of(faces_there, order.people, order.fraction, settings.fold)
         faces = self.parts.train
         variation = VariationSettings(settings.size, strength=settings.variation, bare=settings.bare)
         self.faces = PairedFaces(faces, variation, settings.load, settings.batch, settings.seed, ranks)
@@ -260,4 +261,9 @@ def _inherit(network: AttentiveGenerator | CoarseToFineGenerator, bundle: Path) 
     return read_ancestor(bundle, "generator", {"generator": heir})
 
 
-KIND = Kind(settings=RestoreSettings(), learn=in_loop(Restore), fine_tuning={"epochs": 5, "learning_rate": 2e-4})
+KIND = Kind(
+    settings=RestoreSettings(),
+    learn=in_loop(Restore),
+    fine_tuning={"epochs": 5, "learning_rate": 2e-4},
+    ablations={"folds": FOLD_BY_FOLD},
+)

@@ -127,7 +127,7 @@ def oval_faces(tmp_path_factory):
                 mask = np.zeros((36, 36), np.uint8)
                 mask[10 + frame : 16 + frame, 12:18] = 255
                 covered = np.where(mask[:, :, None] > 0, 240, clean).astype(np.uint8)
-                faces.add(FaceRow(f"p{place}", "cohort", f"p{place}_clip", frame, split), covered, clean, mask)
+                faces.add(FaceRow(f"p{place}", "cohort", f"{place + 1:03d}_clip", frame, split), covered, clean, mask)
     return folder
 
 

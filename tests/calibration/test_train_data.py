@@ -8,8 +8,10 @@ torch = pytest.importorskip("torch")
 from calibration import recorded_faces, train_data  # noqa: E402
 from calibration.data.face_set import FaceRow, FaceSet, FaceSetWriter  # noqa: E402
 from calibration.distributed import Ranks  # noqa: E402
+from calibration.folds import folds_of  # noqa: E402
 from calibration.train_data import open_faces, parts_of  # noqa: E402
 from engines.errors import BadInput  # noqa: E402
+from rt.errors import BadSettings  # noqa: E402
 
 ALONE = Ranks(torch.device("cpu"))
 
@@ -42,6 +44,29 @@ def test_a_fraction_of_everybody(faces):
     parts = parts_of(faces, fraction=0.5)
     assert parts.train.people == ("p0",)
     assert len(parts.train.covered_rows) == len(parts.held_out.covered_rows) == 3
+
+
+def test_one_fold_is_left_out_of_all_splits(faces):
+    folds = folds_of((*faces.covered_rows, *faces.clean_rows))
+    parts = parts_of(faces, fold=folds["p0"])
+    assert set(parts.held_out.people) == {person for person in folds if folds[person] == folds["p0"]}
+    assert set(parts.train.people) == set(folds) - set(parts.held_out.people)
+    assert parts.held_out_words.endswith(f"held out, fold {folds['p0']} of 6")
+
+
+def test_a_fold_nobody_is_in(faces):
+    empty = max(set(range(6)) - set(folds_of(faces.covered_rows).values()))
+    with pytest.raises(BadInput, match=f"fold {empty} of .* has 0 people"):
+        parts_of(faces, fold=empty)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [({"fold": 6}, r"fold must be 0\.\.5.*found 6"), ({"fold": 0, "people": ("p0",)}, "leave out --people")],
+)
+def test_folds_that_cannot_be(faces, given, said):
+    with pytest.raises(BadSettings, match=said):
+        parts_of(faces, **given)
 
 
 def test_at_least_one_picture(faces):
