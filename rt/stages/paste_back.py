@@ -1,7 +1,7 @@
 """Puts what was done to the face back into the full picture: electrodes away or marked, the movement to practise."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ from engines.face.edit_paste import EditPaste
 from engines.face.edit_view import EditView
 from engines.face.oval import oval_weights
 from engines.face.paste import Paste
-from rt.message import Crop, Frame, Message, Restored
+from rt.message import Crop, Face, Frame, Message, Restored
 from rt.stage import Context, Emit, Node
 
 Picture = npt.NDArray[np.uint8]
@@ -77,6 +77,7 @@ class PasteBackStage(Node[PasteBackSettings]):
             return [("frame", message)]
         image = self.context.frame_buffer("frame", message.image.shape)
         np.copyto(image, message.image)
+        face = message.face
         if restored is not None:
             self._lay_removal(image, message.removal, restored, crop)
         if message.practise:
@@ -87,7 +88,8 @@ class PasteBackStage(Node[PasteBackSettings]):
             if half is not None:
                 np.copyto(self._halves[1], image[:, half])
                 self._lay_beside(image)
-        return [("frame", message.with_image(image, practise=message.practise))]
+            face = _moved(face, half)
+        return [("frame", replace(message.with_image(image, practise=message.practise), face=face))]
 
     def command(self, name: str, value: Any) -> None:
         """'view': whether own face and movement are shown next to each other."""
@@ -144,3 +146,10 @@ class PasteBackStage(Node[PasteBackSettings]):
             return
         before = restored.face if restored is not None else warp(frame, crop_from_frame, self._before)
         self._paste.add_change(frame, before, crop.image, crop_from_frame, weights)
+
+
+def _moved(face: Face | None, half: slice | None) -> Face | None:
+    """Where the own face is in a picture that shows the movement: in its left half, or, without halves, nowhere."""
+    if face is None or half is None:
+        return None
+    return replace(face, landmarks_px=face.landmarks_px - np.array([half.start, 0], np.float32))

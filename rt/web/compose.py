@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from rt.message import Estimate, Expression, Frame, Muscles
-from rt.web.protocol import SHAPES, Flags, Packet
+from rt.web.protocol import LANDMARKS, SHAPES, Flags, Packet
 
 _REMOVAL = {"restored": Flags.RESTORED, "edit": Flags.EDIT}
 _CLOCK_SET_BACK_S = 1.0  # values that far behind the newest are not late: the sender's clock was set back
@@ -101,7 +101,7 @@ class Composer:
         return cv2.imencode(".jpg", frame.image, self._jpeg)[1].data
 
     def with_picture(self, frame: Frame, jpeg: memoryview, now: float) -> Packet:
-        """A packet with this picture and the values of its own moment, unless newer ones are known.
+        """A packet with this picture, where the face is in it, and the values of its moment, unless newer are known.
 
         Marked as the camera's own where electrodes were to be removed from it and are not.
         """
@@ -111,7 +111,8 @@ class Composer:
             self.take_muscles(frame.muscles)
         shown = (Flags.PRACTISE if frame.practise else Flags(0)) | _REMOVAL.get(frame.removal, Flags(0))
         shown |= Flags.RAW if self._removes and not frame.removal else Flags(0)
-        return self._next(now, Flags.FRAME | shown, frame.seq, frame.t_capture, jpeg)
+        packet = self._next(now, Flags.FRAME | shown, frame.seq, frame.t_capture, jpeg)
+        return packet if frame.face is None else replace(packet, landmarks_px=frame.face.landmarks_px[:LANDMARKS])
 
     def with_raw_picture(self, frame: Frame, jpeg: memoryview, now: float) -> Packet:
         """A packet with the camera's own picture, marked as standing in for the processed one."""

@@ -8,11 +8,11 @@ Server -> browser, binary: one *packet* = header (80 bytes, little-endian) | flo
             8  u32  packet id                     54  u16  values of estimate_spread (channels, or 0: none)
            12  u16  muscle channels               56  u16  values of expression (52, or 0: none)
            14  u16  muscle pairs                  58  u16  values of expression_emg (52, or 0: none)
-           16  f64  t_capture (1)                 60  u32  zero
+           16  f64  t_capture (1)                 60  u32  values of landmarks (2 x 468, or 0: none)
            24  f64  t_emg (2)                     64  f64  t_expression (3)
            32  f64  t_sent: when it was made      72  f64  t_expression_emg (4)
     values     envelope_uv (channel), percent_mvc (channel), asymmetry (pair), estimate_percent, estimate_spread,
-               expression, expression_emg, then contact (channel) as uint8
+               expression, expression_emg, landmarks (x, y, x, y, ...), then contact (channel) as uint8
 
 Times are LSL seconds, NaN where there is nothing: (1) of the picture; (2) of the newest sample; (3) of the picture that
 expression and estimates were read from; (4) of the sample that expression_emg was made from.
@@ -35,7 +35,7 @@ import numpy as np
 from rt.errors import BadMessage
 
 MAGIC = 0x504F594D
-VERSION = 2
+VERSION = 3
 HEADER = struct.Struct("<IHHIHHdddQIHHHHIdd")
 MAX_INCOMING_BYTES = 2048
 MAX_MARKER_CHARACTERS = 120
@@ -45,6 +45,9 @@ MAX_TARGET_CHARACTERS = 64
 REMOVALS = ("raw", "restored", "edit")
 SHAPES = 52
 """Values of an expression, in the order of `engines.face.blendshapes`."""
+
+LANDMARKS = 468
+"""Landmarks of MediaPipe's face that lie on the skin."""
 
 _NOTHING = np.zeros(0, np.float32)
 _NOTHING.setflags(write=False)
@@ -86,6 +89,9 @@ class Packet:
     estimated.  estimate_spread: (channel,) float32 >= 0, its standard deviation.  expression: (52,) float32 in [0, 1],
     from the camera.  expression_emg: (52,) float32 in [0, 1], from the muscles alone.  t_expression,
     t_expression_emg: what moment they are of.
+
+    landmarks_px: (468, 2) float32, x and y in pixels of this very picture; empty without a picture, or where no
+    face was followed in it.
     """
 
     packet_id: int
@@ -104,6 +110,7 @@ class Packet:
     expression_emg: np.ndarray = field(default_factory=_nothing)
     t_expression: float = math.nan
     t_expression_emg: float = math.nan
+    landmarks_px: np.ndarray = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True)
@@ -240,12 +247,12 @@ def encode_packet(packet: Packet, t_sent: float) -> bytes:
         )
     blocks = _blocks(packet)
     sizes = [len(block) for block in blocks]
-    for size, full, what in zip(sizes, (channels, channels, SHAPES, SHAPES), _BLOCKS, strict=True):
+    for size, full, what in zip(sizes, (channels, channels, SHAPES, SHAPES, 2 * LANDMARKS), _BLOCKS, strict=True):
         if size not in (0, full):
             raise BadMessage(f"a packet's {what} has {full} values or none, found {size}")
     header = HEADER.pack(
         MAGIC, VERSION, packet.flags, packet.packet_id & 0xFFFFFFFF, channels, pairs,
-        packet.t_capture, packet.t_emg, t_sent, packet.frame_seq, len(packet.jpeg), *sizes, 0,
+        packet.t_capture, packet.t_emg, t_sent, packet.frame_seq, len(packet.jpeg), *sizes,
         packet.t_expression, packet.t_expression_emg,
     )  # fmt: skip
     values = (packet.envelope_uv, packet.percent_mvc, packet.asymmetry, *blocks)
@@ -259,10 +266,11 @@ def decode_packet(data: bytes) -> Packet:
         raise BadMessage(f"a packet of {len(data)} bytes is shorter than its header of {HEADER.size}")
     found = HEADER.unpack_from(data)
     magic, version, flags, number, channels, pairs, t_capture, t_emg, _, seq, jpeg = found[:11]
-    sizes, (t_expression, t_expression_emg) = found[11:15], found[16:]
+    sizes, (t_expression, t_expression_emg) = found[11:16], found[16:]
     lengths = (channels, channels, pairs, *sizes)
     start = HEADER.size + 4 * sum(lengths)
-    if (magic, version) != (MAGIC, VERSION) or len(data) != start + channels + jpeg:
+    whole = len(data) == start + channels + jpeg and sizes[-1] % 2 == 0
+    if (magic, version) != (MAGIC, VERSION) or not whole:
         raise BadMessage(f"not a packet of version {VERSION}, or cut: {len(data)} bytes")
     values = np.split(np.frombuffer(data, "<f4", sum(lengths), HEADER.size), np.cumsum(lengths)[:-1])
     contact = np.frombuffer(data, np.uint8, channels, start)
@@ -270,15 +278,16 @@ def decode_packet(data: bytes) -> Packet:
     envelope, percent, asymmetry, *said = values
     return Packet(
         number, Flags(flags), seq, t_capture, t_emg, envelope, percent, asymmetry, contact, picture,
-        said[0], said[1], said[2], said[3], t_expression, t_expression_emg,
+        said[0], said[1], said[2], said[3], t_expression, t_expression_emg, said[4].reshape(-1, 2),
     )  # fmt: skip
 
 
-_BLOCKS = ("estimate_percent", "estimate_spread", "expression", "expression_emg")
+_BLOCKS = ("estimate_percent", "estimate_spread", "expression", "expression_emg", "landmarks_px")
 
 
 def _blocks(packet: Packet) -> tuple[np.ndarray, ...]:
-    return packet.estimate_percent, packet.estimate_spread, packet.expression, packet.expression_emg
+    said = packet.estimate_percent, packet.estimate_spread, packet.expression, packet.expression_emg
+    return *said, np.ravel(packet.landmarks_px)
 
 
 def sent_at(data: bytes) -> float:

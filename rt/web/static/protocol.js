@@ -1,11 +1,12 @@
 // The words between this page and its server: the twin of rt/web/protocol.py, which describes every field.
 
 export const MAGIC = 0x504f594d;
-export const VERSION = 2;
+export const VERSION = 3;
 export const HEADER_BYTES = 80;
 export const FRAME = 1, EMG = 2, STALE_FRAME = 4, STALE_EMG = 8, RECORDING = 16, FIXED_CROP = 32, SYNTHETIC = 64;
 export const PRACTISE = 128, RAW = 256, RESTORED = 512, EDIT = 1024, NO_FACE = 2048;
 
+const NONE = new Float32Array(0);
 const BLOCKS = ["estimatePercent", "estimateSpread", "expression", "expressionEmg"];
 
 // The newest packet, unpacked into arrays that are made once per session.
@@ -27,6 +28,7 @@ export class Live {
     this.expressionEmg = new Float32Array(0);
     this.tExpression = NaN;
     this.tExpressionEmg = NaN;
+    this.landmarks = NONE; // on the received buffer, like the picture that they are of
     this.jpeg = null; // Uint8Array on the received buffer, null without a picture
   }
 
@@ -47,13 +49,15 @@ export class Live {
     this.tExpression = head.getFloat64(64, true);
     this.tExpressionEmg = head.getFloat64(72, true);
     const sizes = BLOCKS.map((_, i) => head.getUint16(52 + 2 * i, true));
-    const values = new Float32Array(buffer, HEADER_BYTES, sizes.reduce((a, b) => a + b, 2 * channels + pairs));
+    const points = head.getUint32(60, true), said = sizes.reduce((a, b) => a + b, 2 * channels + pairs);
+    const values = new Float32Array(buffer, HEADER_BYTES, said + points);
     let at = 0;
     for (const array of [this.envelope, this.percent, this.asymmetry]) at = copy(values, at, array);
     BLOCKS.forEach((name, i) => {
       if (this[name].length !== sizes[i]) this[name] = new Float32Array(sizes[i]);
       at = copy(values, at, this[name]);
     });
+    this.landmarks = points ? values.subarray(said) : NONE;
     const start = HEADER_BYTES + 4 * values.length;
     this.contact.set(new Uint8Array(buffer, start, channels));
     this.jpeg = size ? new Uint8Array(buffer, start + channels, size) : null;

@@ -91,6 +91,23 @@ def test_own_face_and_movement_stand_next_to_each_other(picture, x):
     assert (through(stage, frame).image == whole).all()
 
 
+def test_where_the_own_face_is_in_the_picture_that_is_shown(picture):
+    place = crop_from_pose(np.array([90.0, 60.0, np.log(64.0), 0.2]), SIZE).astype(np.float32)
+    frame = replace(
+        changed_frame(picture, face=small_face(15.0)), crop=Crop(np.zeros((64, 64, 3), np.uint8), place, True)
+    )
+    stage = opened(view="beside")
+    beside = through(stage, frame)
+    shift = beside.face.landmarks_px - frame.face.landmarks_px
+    assert (shift == [-50, 0]).all()  # the left half begins at column 50
+    x, y = frame.face.landmarks_px[0].astype(int)
+    assert (beside.image[y, x - 50] == picture[y, x]).all()
+    stage.command("view", "practise")
+    assert through(stage, frame).face is None  # no face looks like that one
+    still = replace(frame, practise=False)
+    assert through(stage, still).face is frame.face
+
+
 def test_an_unchanged_crop_passes_untouched(picture, monkeypatch):
     stage = opened()
     monkeypatch.setattr(stage.context, "frame_buffer", lambda *_: pytest.fail("nothing may be copied"))

@@ -62,9 +62,24 @@ def test_what_networks_say_comes_back_as_it_was_and_is_empty_where_nothing_says_
     assert bytes(found.jpeg) == b"picture"
 
 
-@pytest.mark.parametrize(("name", "size"), [("estimate_percent", 21), ("estimate_spread", 1), ("expression", 55)])
+def test_where_the_face_is_comes_back_as_it_was():
+    landmarks = np.random.default_rng(9).uniform(-20, 640, (468, 2)).astype(np.float32)
+    given_ = packet(landmarks_px=landmarks, **said(*BLOCKS))
+    data = protocol.encode_packet(given_, 2.0)
+    assert struct.unpack_from("<I", data, 60)[0] == 936
+    assert struct.unpack_from("<ff", data, 80 + 4 * (22 + 22 + 11 + 22 + 22 + 52 + 52)) == tuple(landmarks[0])
+    found = protocol.decode_packet(data)
+    np.testing.assert_array_equal(found.landmarks_px, landmarks)
+    np.testing.assert_array_equal(found.expression_emg, given_.expression_emg)
+    assert bytes(found.jpeg) == b"picture"
+    assert protocol.decode_packet(protocol.encode_packet(packet(), 2.0)).landmarks_px.size == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("estimate_percent", 21), ("estimate_spread", 1), ("expression", 55), ("landmarks_px", 478)]
+)
 def test_a_block_of_another_size_is_refused(name, size):
-    with pytest.raises(BadMessage, match=f"{name} has (22|52) values or none, found {size}"):
+    with pytest.raises(BadMessage, match=f"{name} has (22|52|936) values or none, found {size}"):
         protocol.encode_packet(packet(**{name: np.zeros(size, np.float32)}), 0.0)
 
 
@@ -72,7 +87,7 @@ def test_packet_lies_as_the_table_in_the_docstring_says():
     data = protocol.encode_packet(packet(**said(*BLOCKS)), 2.0)
     assert struct.unpack_from("<I", data, 0)[0] == 0x504F594D
     assert data[:4] == b"MYOP"
-    assert struct.unpack_from("<HH", data, 4) == (2, int(Flags.FRAME | Flags.EMG | Flags.RAW))
+    assert struct.unpack_from("<HH", data, 4) == (3, int(Flags.FRAME | Flags.EMG | Flags.RAW))
     assert struct.unpack_from("<IHH", data, 8) == (4_000_000_000, 22, 11)
     assert struct.unpack_from("<ddd", data, 16) == (1.25, 1.5, 2.0)
     assert struct.unpack_from("<QI", data, 40) == (2**40, 7)
