@@ -10,6 +10,7 @@ import math
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
+from enum import IntEnum
 from types import UnionType
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -144,6 +145,53 @@ class Estimate(Message):
     seq: int = -1
 
 
+class MotionState(IntEnum):
+    """Whether the face without its head's turn can be shown, and if not, what is in the way."""
+
+    SHOWN = 1
+    TURNED = 2  # further than may be trusted: it is shown, marked
+    NO_FACE = 3
+    OTHER_FACE = 4  # the landmarks fit no turn of the face that was taken as neutral
+    PAUSED = 5  # the picture is not the person's own: a movement to practise, or electrodes not removed
+    # No neutral face has been taken yet, because
+    FACE_CAMERA = 10  # the head is turned
+    OPEN_EYES = 11
+    RELAX = 12  # the mouth or the brows are moved
+    HOLD_STILL = 13  # nothing is in the way: it is being taken
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Motion(Message):
+    """How a head is turned, and how symmetric the movement of its face is without the turn.
+
+    t: LSL seconds of the picture.  state: of MotionState.  pose_deg: (4,) float32: yaw, pitch, roll, and the angle away
+    from the neutral face's direction; the first three as engines/face/pose.py has them; without a neutral face they are
+    against the camera.  limit_deg: beyond that angle nothing is trusted.  hidden: share of the face that the turn
+    hides, 0..1.  asymmetry: (3,) float32 in [-100, 100], brows, eyes, mouth, positive = right moves more.  moved: (3,)
+    float32 how far they move, in cm, both sides together.  NaN where nothing can be said.  seq: the frame's number.
+    """
+
+    t: float
+    state: int
+    pose_deg: np.ndarray
+    limit_deg: float
+    hidden: float
+    asymmetry: np.ndarray
+    moved: np.ndarray
+    seq: int = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frontal(Message):
+    """The face without its head's turn, for eyes.
+
+    motion: what is said of the same picture.  jpeg: (bytes,) uint8, empty where there is none.
+    """
+
+    motion: Motion
+    jpeg: np.ndarray
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame(Message):
     """One picture of the camera and what has been found out about it.
@@ -246,7 +294,10 @@ class Event(Message):
 
 _TYPES: dict[str, type[Message]] = {
     t.__name__: t
-    for t in (Face, Crop, Restored, Muscles, Expression, Estimate, Frame, Parameters, Chunk, Quality, Event)
+    for t in (
+        *(Face, Crop, Restored, Muscles, Expression, Estimate, Motion, Frontal, Frame, Parameters, Chunk, Quality),
+        Event,
+    )
 }
 _NAMES = {t: tuple(f.name for f in fields(t)) for t in _TYPES.values()}
 

@@ -58,6 +58,7 @@ class Viewer:
         self._credit = credit
         self._in_flight: set[int] = set()
         self._waiting: Parcel | None = None
+        self._aside: bytes | None = None
         self._texts: deque[str] = deque(maxlen=MAX_WAITING_TEXTS)
         self._wake = asyncio.Event()
         self.visible = True
@@ -83,6 +84,11 @@ class Viewer:
         self._texts.append(text)
         self._wake.set()
 
+    def offer_aside(self, block: bytes) -> None:
+        """Put a block that nobody answers for in line; only the newest waits."""
+        self._aside = block
+        self._wake.set()
+
     def answered(self, packet_id: int) -> bool:
         """Give the credit back. False when this packet was never sent or is answered already."""
         if packet_id not in self._in_flight:
@@ -92,11 +98,17 @@ class Viewer:
         return True
 
     def take(self) -> str | bytes | None:
-        """What may be sent now: texts first, then the packet if there is a credit for it; None when nothing."""
+        """What may be sent now: texts first, then, while there is credit, the packet and what comes beside it.
+
+        None when nothing.
+        """
         if self._texts:
             return self._texts.popleft()
-        if self._waiting is None or len(self._in_flight) >= self._credit:
+        if len(self._in_flight) >= self._credit:
             return None
+        if self._waiting is None:
+            aside, self._aside = self._aside, None
+            return aside
         parcel, self._waiting = self._waiting, None
         self._in_flight.add(parcel.packet_id)
         return parcel.payload
@@ -149,6 +161,12 @@ class Hub:
             dropped = viewer.offer(parcel)
             if dropped is not None:
                 self._let_go(dropped, "viewer_busy")
+
+    def offer_aside(self, block: bytes) -> None:
+        """Hand a block that nobody answers for to everybody who can see it."""
+        for viewer in self.viewers:
+            if viewer.visible:
+                viewer.offer_aside(block)
 
     def answer(self, viewer: Viewer, ack: Ack) -> bool:
         """Take a browser's answer; False when it answers for something that it was not sent."""

@@ -356,6 +356,7 @@ COMMANDS: Mapping[str, Callable[[Any], bool]] = {
     "restore": lambda value: isinstance(value, str) and value in REMOVALS,
     "calibrate_rest": _is_nothing,
     "calibrate_reference": _is_nothing,
+    "neutral": _is_nothing,
     "take_control": _is_nothing,
 }
 FOR_EVERYBODY = frozenset({"stop", "marker", "take_control"})  # safety: a viewer who only watches may stop

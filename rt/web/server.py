@@ -148,6 +148,10 @@ class PageServer:
         payload = protocol.encode_packet(packet, self._now())
         self._post(Parcel(packet.packet_id, payload, len(packet.jpeg) > 0))
 
+    def publish_aside(self, block: bytes) -> None:
+        """Hand a block that is not counted (rt/web/frontal.py) to every page that can see it; never waits."""
+        self._call(self._hub.offer_aside, block)
+
     def set_hello(self, hello: protocol.Hello) -> None:
         """What a page is told when it opens; open pages are told at once."""
         self._hello = protocol.encode_text("hello", hello, credit=self._settings.credit)

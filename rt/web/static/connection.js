@@ -1,10 +1,11 @@
 // The line to the server: opens, watches for silence, comes back by itself, and knows the server's clock.
 
+const FRONTAL = 0x464f594d; // what such a block begins with: frontal.js reads it, nobody answers for it
 const SILENCE_MS = 800; // the server sends something at least every 50 ms
 const RETRY_MS = [150, 300, 600, 1000];
 
 export class Connection {
-  // on: {packet(buffer, reply), message(object), state("live" | "lost")}
+  // on: {packet(buffer, reply), frontal(buffer), message(object), state("live" | "lost")}
   constructor(token, on) {
     this.url = `ws://${location.host}/live?token=${encodeURIComponent(token)}`;
     this.on = on;
@@ -39,6 +40,7 @@ export class Connection {
     this.tries = 0;
     this.become("live");
     if (typeof data === "string") this.on.message(JSON.parse(data));
+    else if (new DataView(data).getUint32(0, true) === FRONTAL) this.on.frontal?.(data);
     else this.on.packet(data, (id, drawn, drawMs) => this.answer(socket, id, drawn, drawMs));
   }
 
