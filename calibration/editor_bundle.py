@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from calibration.face_bundle import face_spec
+from engines.assembly import assemble
 from engines.bundle import Manifest, Metric, Training, read_bundle
 from engines.errors import BundleError
 from engines.face.action_units import STRONGEST
@@ -15,7 +13,6 @@ from engines.networks.cascade_editor import CascadeEditor, EditorSizes
 from engines.networks.editor_network import expressions_for
 from engines.shipped import bundle_folder
 from engines.spec import ArraySpec
-from engines.weights import unpack
 
 NETWORK = "cascade_editor"
 SYSTEM = "cascade_ef_gan"
@@ -47,12 +44,6 @@ def read_editor(bundle: Path | str) -> tuple[CascadeEditor, Manifest]:
     found = read_bundle(bundle_folder(bundle))
     if found.manifest.network != NETWORK:
         raise BundleError(f"{bundle} holds a {found.manifest.network}, not an expression editor: choose another bundle")
-    editor = CascadeEditor(EditorSizes(**found.manifest.sizes))
-    state = {name: torch.from_numpy(np.array(array)) for name, array in unpack(found.arrays).items()}
-    try:
-        editor.load_state_dict(state)
-    except RuntimeError as error:
-        raise BundleError(
-            f"{bundle} has weights of another size than its manifest says: train or fetch it again"
-        ) from error
-    return editor, found.manifest
+    editor = assemble(found).network
+    assert isinstance(editor, CascadeEditor)
+    return editor.train(), found.manifest

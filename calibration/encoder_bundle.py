@@ -4,16 +4,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from calibration.face_bundle import face_spec
+from engines.assembly import assemble
 from engines.bundle import Manifest, Metric, Training, read_bundle
 from engines.errors import BundleError
 from engines.networks.face_encoder import EncoderSizes, FaceEncoder
 from engines.shipped import bundle_folder
 from engines.spec import ArraySpec
-from engines.weights import unpack
 
 NETWORK = "face_encoder"
 SYSTEM = "eifer"
@@ -45,12 +42,6 @@ def read_encoder(bundle: Path | str) -> tuple[FaceEncoder, Manifest]:
     found = read_bundle(bundle_folder(bundle))
     if found.manifest.network != NETWORK:
         raise BundleError(f"{bundle} holds a {found.manifest.network}, not a face encoder: choose another bundle")
-    network = FaceEncoder(EncoderSizes(**found.manifest.sizes))
-    state = {name: torch.from_numpy(np.array(array)) for name, array in unpack(found.arrays).items()}
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        raise BundleError(
-            f"{bundle} has weights of another size than its manifest says: train or fetch it again"
-        ) from error
-    return network, found.manifest
+    network = assemble(found).network
+    assert isinstance(network, FaceEncoder)
+    return network.train(), found.manifest

@@ -7,19 +7,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from calibration.data.motion_set import MotionSet
 from calibration.face_bundle import face_spec
+from engines.assembly import assemble
 from engines.bundle import Manifest, Metric, Training, read_bundle
-from engines.errors import BadInput, BundleError
+from engines.errors import BundleError
 from engines.networks.motion_gan import MotionSizes
 from engines.networks.motion_network import flow_spec
 from engines.networks.recogniser import Recogniser, RecogniserSizes
 from engines.shipped import bundle_folder
 from engines.spec import ArraySpec
-from engines.weights import unpack
 
 SYSTEM = "emotion_gan"
 GAN, RECOGNISER = "motion_gan", "recogniser"
@@ -57,12 +54,6 @@ def read_recogniser(bundle: Path | str, sees: str) -> tuple[Recogniser, Manifest
     found = read_bundle(bundle_folder(bundle))
     if found.manifest.network != RECOGNISER or found.manifest.sizes.get("sees") != sees:
         raise BundleError(f"{bundle} is no recogniser of {sees}s: train one with --set sees={sees}")
-    try:
-        sizes = RecogniserSizes(**{**found.manifest.sizes, "widths": tuple(found.manifest.sizes["widths"])})
-        network = Recogniser(sizes)
-        network.load_state_dict(
-            {name: torch.from_numpy(np.array(array)) for name, array in unpack(found.arrays).items()}
-        )
-    except (RuntimeError, BadInput, TypeError, KeyError) as error:
-        raise BundleError(f"{bundle} has weights of another size than its manifest says: train it again") from error
-    return network.eval(), found.manifest
+    network = assemble(found).network
+    assert isinstance(network, Recogniser)
+    return network, found.manifest

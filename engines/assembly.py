@@ -1,7 +1,7 @@
 """From a bundle to the PyTorch module that its manifest describes, weights in, ready to run or to export."""
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ def assemble(bundle: Bundle) -> "nn.Module":
     network = bare_network(bundle.manifest)
     bare: Any = network.network  # the bundle knows the trained network's own names, without the conversions around it
     state = {name: torch.from_numpy(array) for name, array in unpack(bundle.arrays).items()}
-    _check_names(set(state), set(bare.state_dict()), bundle.manifest)
+    _check_names(_weights(state), _weights(bare.state_dict()), bundle.manifest)
     try:
         bare.load_state_dict(state)
     except RuntimeError as error:
@@ -176,6 +176,11 @@ def _check_sizes(manifest: Manifest, known: list[str]) -> None:
     missing = [key for key in known if key not in manifest.sizes]
     if missing:
         raise BundleError(f"the manifest's sizes lack {', '.join(missing)}")
+
+
+def _weights(names: Iterable[str]) -> set[str]:
+    """All but a batch norm's count of training steps, which bundles may leave out: PyTorch fills it in."""
+    return {name for name in names if not name.endswith("num_batches_tracked")}
 
 
 def _check_names(found: set[str], wanted: set[str], manifest: Manifest) -> None:

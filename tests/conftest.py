@@ -24,6 +24,8 @@ sys.path.insert(0, _NODES)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (_NODES, os.environ.get("PYTHONPATH"))))
 os.environ["XDG_STATE_HOME"] = str(_HOME / "state")
 os.environ["XDG_CACHE_HOME"] = str(_HOME / "cache")
+# Tests' networks are tiny: more threads than one only wait for each other, and round another way on every machine
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)
