@@ -69,11 +69,15 @@ _COURSES = {
 def heat_matrix(surface: SkinSurface, points: npt.ArrayLike, montage: Montage) -> Floats:
     """How much of each channel shows at points of the skin.
 
-    points: (n, 3) cm, on the neutral face of the surface's model: its vertices, or MediaPipe's landmarks as
-    engines/face/landmarks.py places them, for a map over the picture.  montage: FRIDLUND, KURAMOTO or a part.
+    points: (n, 3) cm, on the neutral face of the surface's model.  montage: FRIDLUND, KURAMOTO or a part.
     Returns (n, channel) float32, 0..1, rows' sums at most 1.
     Raises BadInput when points are not (n, 3) or a channel's place on the face is not known.
     """
+    return shared(nearness(surface, points, montage))
+
+
+def nearness(surface: SkinSurface, points: npt.ArrayLike, montage: Montage) -> Doubles:
+    """g of the formula above, (n, channel), 0..1: of each channel by itself.  As `heat_matrix` otherwise."""
     wanted = np.asarray(points, np.float64)
     if wanted.ndim != 2 or wanted.shape[1] != 3:
         raise BadInput(f"points of the skin must be (n, 3), found {wanted.shape}")
@@ -82,10 +86,15 @@ def heat_matrix(surface: SkinSurface, points: npt.ArrayLike, montage: Montage) -
         course, width_cm = course_of(surface, channel)
         distance = cKDTree(course).query(wanted, distance_upper_bound=3 * width_cm)[0]
         near[:, column] = np.exp(-0.5 * (distance / width_cm) ** 2)  # inf: too far, 0
-    near = np.maximum(near - _FAINT, 0) / (1 - _FAINT)
-    power = near**_SHARPNESS
+    return np.asarray(np.maximum(near - _FAINT, 0) / (1 - _FAINT))
+
+
+def shared(near: npt.ArrayLike) -> Floats:
+    """M of the formula above from g, both (n, channel): channels that meet share a point."""
+    own = np.asarray(near, np.float64)
+    power = own**_SHARPNESS
     total = power.sum(1, keepdims=True)
-    return (near * power / np.where(total > 0, total, 1)).astype(np.float32)
+    return np.asarray(own * power / np.where(total > 0, total, 1), np.float32)
 
 
 def heat(matrix: Floats, percent_mvc: npt.ArrayLike) -> Floats:
