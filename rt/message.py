@@ -180,6 +180,11 @@ class Motion(Message):
     moved: np.ndarray
     seq: int = -1
 
+    def row(self) -> np.ndarray:
+        """All of it that streams hold, (12,) float32: state, pose, share hidden, asymmetries, ways moved."""
+        parts = ([self.state], self.pose_deg, [self.hidden], self.asymmetry, self.moved)
+        return np.concatenate(parts, dtype=np.float32)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frontal(Message):

@@ -6,6 +6,7 @@
     parameters.csv  blendshapes and crop transform of that very frame
     expression_camera.csv, expression_emg.csv, estimated_muscles.csv
                     what networks said at the frame's time; estimated, none of it measured
+    motion.csv      head pose in degrees, symmetry of the face without the turn, read from the picture
     events.csv      seconds, kind, node, text, details as JSON
 
 A cell is empty where nothing is known: before a stream began, in a gap, without a face. Without video the rows are at
@@ -27,7 +28,7 @@ from rt.message import Chunk
 from rt.recording.disk import create_private
 from rt.recording.recorded import recorded_chunks, recorded_events, recorded_table, stream_columns
 from rt.recording.session_folder import SessionFolder
-from rt.recording.streams import EMG, ENVELOPE, ESTIMATED_MUSCLES, EXPRESSION, EXPRESSION_OF, FRAMES, MUSCLES
+from rt.recording.streams import EMG, ENVELOPE, ESTIMATED_MUSCLES, EXPRESSION, EXPRESSION_OF, FRAMES, MOTION, MUSCLES
 from rt.recording.xdf_reader import survey
 
 ENVELOPE_LIMIT_S = 0.05  # nothing is carried across more than this (DESIGN 5)
@@ -61,7 +62,7 @@ def export_csv(folder: SessionFolder, out: Path, progress: Callable[[float], Non
     if expression is not None:
         rows = _newest(times, expression.stamps, 0.0)
         written.append(_write_table(out / "parameters.csv", expression.columns, _pick(expression.values, rows)))
-    for name in (*EXPRESSION_OF.values(), ESTIMATED_MUSCLES):
+    for name in (*EXPRESSION_OF.values(), ESTIMATED_MUSCLES, MOTION):
         said = recorded_table(signals, name)
         if said is not None:
             rows = _newest(times, said.stamps, MUSCLES_LIMIT_S)

@@ -12,7 +12,7 @@ import numpy as np
 
 from engines.emg.montage import Montage
 from engines.face.blendshapes import BLENDSHAPES
-from rt.message import Chunk, Estimate, Event, Expression, Frame, Muscles, Parameters
+from rt.message import Chunk, Estimate, Event, Expression, Frame, Motion, Muscles, Parameters
 from rt.recording.streams import (
     EMG,
     ENVELOPE,
@@ -22,6 +22,7 @@ from rt.recording.streams import (
     EXPRESSION_OF,
     FRAMES,
     GAP_EVENT,
+    MOTION,
     MUSCLES,
     STREAM_EVENT,
     Mark,
@@ -33,6 +34,7 @@ from rt.recording.streams import (
     expression_spec,
     frames_spec,
     mark_of,
+    motion_spec,
     muscles_spec,
     parse_event,
     said_expression_spec,
@@ -72,7 +74,7 @@ class SignalsFile:
         self.xdf = XdfWriter.append(path, visit=self._recall) if resuming else XdfWriter(path)
         for spec in (events_spec(), frames_spec()):
             self.xdf.add_stream(spec)
-        for name in (EXPRESSION, MUSCLES, ESTIMATED_MUSCLES, *EXPRESSION_OF.values()):
+        for name in (EXPRESSION, MUSCLES, ESTIMATED_MUSCLES, MOTION, *EXPRESSION_OF.values()):
             if name in self.xdf.streams():
                 self._resumed_until[name] = self.xdf.totals(name).last
 
@@ -167,6 +169,14 @@ class SignalsFile:
             self.xdf.add_stream(estimated_muscles_spec(self._montage))
         row = np.concatenate([found.percent, found.spread], dtype=np.float32)
         self.xdf.write(ESTIMATED_MUSCLES, np.array([found.t]), row[np.newaxis])
+
+    def motion(self, found: Motion) -> None:
+        """Append how the head is turned and how symmetric the face moves."""
+        if self._is_resent(MOTION, found.t):
+            return
+        if MOTION not in self.xdf.streams():
+            self.xdf.add_stream(motion_spec())
+        self.xdf.write(MOTION, np.array([found.t]), found.row()[np.newaxis])
 
     def event(self, event: Event) -> None:
         """Append an event; details that are too long for a row are left out, and the row says so."""

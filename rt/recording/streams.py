@@ -7,6 +7,8 @@ expression_camera   what a network read from the picture, stamped with its t_cap
 expression_emg      what a network made of the muscles alone, stamped with the sample that it was made from
 estimated_muscles   what a network guessed the muscles to be doing, from the picture: per cent and standard deviation,
                     stamped with its t_capture; never measured, so never in `emg`, `envelope` or `muscles`
+motion       how the head is turned and how symmetric the face moves without the turn, as the picture lets it be read;
+             stamped with its t_capture
 muscles      %MVC, signed asymmetry, contact; stamped with the newest EMG sample in it
 frames       one row per video frame, stamped with its t_capture (exact, where the video's own stamps are rounded)
 events       JSON {kind, node, text, data}
@@ -23,6 +25,11 @@ from rt.recording.xdf_format import StreamSpec
 EMG, ENVELOPE, EXPRESSION, MUSCLES, FRAMES, EVENTS = "emg", "envelope", "expression", "muscles", "frames", "events"
 EXPRESSION_OF = {"camera": "expression_camera", "emg": "expression_emg"}  # by what said it
 ESTIMATED_MUSCLES = "estimated_muscles"
+MOTION = "motion"
+MOTION_COLUMNS = (
+    *("state", "yaw_deg", "pitch_deg", "roll_deg", "away_deg", "hidden_share"),
+    *("brows_asymmetry", "eyes_asymmetry", "mouth_asymmetry", "brows_moved_cm", "eyes_moved_cm", "mouth_moved_cm"),
+)
 CROP_COLUMNS = tuple(f"crop_from_frame_{row}{column}" for row in range(2) for column in range(3))
 FRAME_COLUMNS = ("seq", "segment", "index", "device_stamp", "intact")
 
@@ -76,6 +83,12 @@ def estimated_muscles_spec(montage: Montage) -> StreamSpec:
     labels = estimate_columns(montage)
     details = {"origin": "estimated by a network from the picture, not measured", "unit": "per cent, relative"}
     return StreamSpec(ESTIMATED_MUSCLES, "MISC", labels, can_drop_samples=True, details=details)
+
+
+def motion_spec() -> StreamSpec:
+    """Head pose and the face's symmetry.  state: a number of rt.message.MotionState; NaN where nothing can be said."""
+    details = {"origin": "read from the picture", "asymmetry": "100 (right - left) / (right + left)"}
+    return StreamSpec(MOTION, "MISC", MOTION_COLUMNS, can_drop_samples=True, details=details)
 
 
 def estimate_columns(montage: Montage) -> tuple[str, ...]:

@@ -9,8 +9,9 @@ from typing import ClassVar
 
 from engines.emg.montage import FRIDLUND
 from rt import clock
-from rt.message import Estimate, Expression, Frame, Message, Muscles
+from rt.message import Estimate, Expression, Frame, Frontal, Message, Muscles
 from rt.stage import Context, Emit, Node
+from rt.web import frontal
 from rt.web.compose import Composer
 from rt.web.protocol import Flags, encode_packet
 
@@ -39,6 +40,7 @@ class EncoderSink(Node[EncoderSinkSettings]):
         "muscles": Muscles,
         "expression": Expression,
         "estimate": Estimate,
+        "frontal": Frontal,
     }
     ACKNOWLEDGES = True
 
@@ -58,6 +60,8 @@ class EncoderSink(Node[EncoderSinkSettings]):
             self._composer.take_expression(message)
         elif isinstance(message, Estimate):
             self._composer.take_estimate(message)
+        elif isinstance(message, Frontal):
+            self.encoded_bytes += len(frontal.encode(message))
         elif isinstance(message, Frame):
             self._encode(message)
         return ()

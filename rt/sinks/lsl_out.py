@@ -19,7 +19,8 @@ from engines.errors import BadInput
 from engines.face.blendshapes import BLENDSHAPES
 from rt import lsl
 from rt.errors import BadSettings
-from rt.message import Chunk, Estimate, Expression, Message, Parameters
+from rt.message import Chunk, Estimate, Expression, Message, Motion, Parameters
+from rt.recording.streams import MOTION_COLUMNS
 from rt.stage import Context, Emit, Node
 
 _USUAL_RATE_HZ = 4096.0
@@ -43,8 +44,8 @@ class LslOutSettings:
 class LslOutSink(Node[LslOutSettings]):
     """Three outlets: PREFIX-Envelope, PREFIX-Expression, PREFIX-Events. params: whose faces are sent on.
 
-    Where networks say something, one more for each, from its first word on: PREFIX-ExpressionCamera, -ExpressionEmg
-    and -EstimatedMuscles, whose type is not EMG, because nothing in it was measured.
+    Where networks say something, one more for each, from its first word on: PREFIX-ExpressionCamera, -ExpressionEmg,
+    -Motion and -EstimatedMuscles, whose type is not EMG, because nothing in it was measured.
     """
 
     Settings = LslOutSettings
@@ -53,6 +54,7 @@ class LslOutSink(Node[LslOutSettings]):
         "envelope": Chunk,
         "expression": Expression,
         "estimate": Estimate,
+        "motion": Motion,
     }
 
     def __init__(self, settings: LslOutSettings, context: Context) -> None:
@@ -103,6 +105,9 @@ class LslOutSink(Node[LslOutSettings]):
             values = np.concatenate([message.percent, message.spread])
             note = {"content": "muscles guessed from the picture, relative, not measured", "montage": FRIDLUND.name}
             self._push_said("EstimatedMuscles", "Estimate", "percent", labels, values, message.t, **note)
+        elif isinstance(message, Motion):
+            note = {"content": "head pose in degrees, symmetry of the face without the turn, read from the picture"}
+            self._push_said("Motion", "Motion", "mixed", MOTION_COLUMNS, message.row(), message.t, **note)
         return ()
 
     def command(self, name: str, value: Any) -> None:

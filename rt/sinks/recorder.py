@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from engines.emg.montage import FRIDLUND, KURAMOTO, Montage
 from rt import clock
 from rt.errors import BadSettings, DataLost
-from rt.message import Chunk, Estimate, Event, Expression, Frame, Message, Parameters
+from rt.message import Chunk, Estimate, Event, Expression, Frame, Message, Motion, Parameters
 from rt.recording.session_folder import SessionFolder
 from rt.recording.signals import SignalsFile
 from rt.recording.video import VideoWriter
@@ -47,7 +47,8 @@ class RecorderSettings:
 class RecorderSink(Node[RecorderSettings]):
     """frame: every captured frame, lossless. emg, envelope: signals. params: what was found out about each.
 
-    expression, estimate: what networks say, kept beside what was measured and never among it.
+    expression, estimate: what networks say, kept beside what was measured and never among it.  motion: head pose and
+    symmetry, from pictures.
     """
 
     Settings = RecorderSettings
@@ -58,6 +59,7 @@ class RecorderSink(Node[RecorderSettings]):
         "params": Parameters,
         "expression": Expression,
         "estimate": Estimate,
+        "motion": Motion,
     }
     KEEPS = True
 
@@ -100,6 +102,9 @@ class RecorderSink(Node[RecorderSettings]):
             self._take_frame(message)
         elif isinstance(message, Parameters):
             self._take_parameters(message)
+        elif isinstance(message, Motion):
+            if self._video_allowed:
+                self._write(lambda signals: signals.motion(message))
         elif isinstance(message, Expression | Estimate):
             self._take_said(message)
         return ()

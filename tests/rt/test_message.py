@@ -21,8 +21,11 @@ from rt.message import (
     Expression,
     Face,
     Frame,
+    Frontal,
     Hop,
     Message,
+    Motion,
+    MotionState,
     Muscles,
     Parameters,
     Quality,
@@ -72,7 +75,13 @@ FRAME = Frame(
     12, 1e6 + 1 / 3, "device", IMAGE, FACE, CROP, MUSCLES, True, (Hop("camera", 1.0, 2.0), Hop("b", 2.0, 3.0))
 )
 RESTORED = Restored(CROP.image, CROP.image + 1, np.full((8, 8), 255, np.uint8))
+MOTION = Motion(
+    4.5, MotionState.TURNED, np.array([30, 1, np.nan, 30], np.float32), 25.0, 0.25, *(np.zeros(3, np.float32),) * 2, 12
+)
 MESSAGES = [
+    MOTION,
+    Frontal(MOTION, np.arange(200, dtype=np.uint8)),
+    Frontal(MOTION, np.empty(0, np.uint8)),
     Expression(4.5, np.linspace(0, 1, 52, dtype=np.float32), "arkit52", "camera", 12),
     Estimate(4.5, np.array([3.0, np.nan], np.float32), np.array([1.0, np.nan], np.float32), 12),
     FACE,

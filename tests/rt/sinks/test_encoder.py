@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from rt import clock
-from rt.message import Estimate, Expression, Frame, Muscles
+from rt.message import Estimate, Expression, Frame, Frontal, Motion, MotionState, Muscles
 from rt.sinks.encoder import EncoderSink, EncoderSinkSettings
 from rt.stage import Context
 
@@ -28,6 +28,14 @@ def test_encoded_frames_count_as_shown_with_both_latencies():
     assert context.observed["photon_to_pixel"][0] >= 50.0
     assert context.observed["muscle_to_pixel"][0] >= 57.0
     assert sink.encoded_bytes > 600
+
+
+def test_a_frontal_face_is_packed_as_for_a_page_and_is_no_frame():
+    sink, three = EncoderSink(EncoderSinkSettings(), Context()), np.zeros(3, np.float32)
+    motion = Motion(1.0, MotionState.SHOWN, np.zeros(4, np.float32), 25.0, 0.0, three, three)
+    sink.process("frontal", Frontal(motion, np.zeros(500, np.uint8)))
+    assert sink.encoded_bytes == 560
+    assert sink.context.dropped == {}
 
 
 def test_without_emg_the_muscles_latency_is_not_a_number():

@@ -12,7 +12,7 @@ from engines.emg.montage import FRIDLUND
 from engines.face.blendshapes import BLENDSHAPES
 from rt import clock, lsl
 from rt.errors import BadSettings
-from rt.message import Chunk, Estimate, Event, Expression, Face, Frame, Parameters
+from rt.message import Chunk, Estimate, Event, Expression, Face, Frame, Motion, MotionState, Parameters
 from rt.sinks.lsl_out import LslOutSettings, LslOutSink
 from rt.stage import Context
 
@@ -135,12 +135,16 @@ def test_what_networks_say_has_outlets_of_its_own_that_nobody_takes_for_emg(sink
     face = Expression(clock.now(), np.linspace(0, 1, 52, dtype=np.float32), "arkit52", "emg")
     node.process("estimate", guess)  # the first opens the outlet
     node.process("expression", face)
+    pose, even = np.array([12, -3, 1, 12.5], np.float32), np.array([10, 20, -20], np.float32)
+    turned = Motion(clock.now(), MotionState.SHOWN, pose, 25.0, 0.125, even, even)
+    node.process("motion", turned)
     for what, kind, unit, message, values in (
         ("EstimatedMuscles", "Estimate", "percent", guess, np.concatenate([guess.percent, guess.spread])),
         ("ExpressionEmg", "Expression", "normalized", face, face.values),
+        ("Motion", "Motion", "mixed", turned, turned.row()),
     ):
         stream, info = inlet(what)
-        node.process("estimate" if message is guess else "expression", message)
+        node.process({"Estimate": "estimate", "Expression": "expression", "Motion": "motion"}[kind], message)
         samples, stamps = pulled(stream, 1)
         np.testing.assert_allclose(samples[0], values)
         np.testing.assert_allclose(stamps[0], message.t, atol=1e-6)

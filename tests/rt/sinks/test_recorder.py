@@ -11,7 +11,7 @@ import pyxdf
 from engines.emg.montage import FRIDLUND
 from engines.face.blendshapes import BLENDSHAPES
 from rt.errors import BadSettings
-from rt.message import Chunk, Crop, Estimate, Expression, Face, Frame, Muscles, Parameters
+from rt.message import Chunk, Crop, Estimate, Expression, Face, Frame, Motion, MotionState, Muscles, Parameters
 from rt.recording.recorded import recorded_chunks
 from rt.recording.session_folder import SessionFolder
 from rt.recording.streams import EMG, EVENTS, FRAMES
@@ -173,6 +173,31 @@ def test_what_networks_say_has_streams_of_its_own_that_say_so(folder):
     assert found["expression_camera"].spec.details["profile"] == "flame55"
     assert found["expression_emg"].spec.labels == BLENDSHAPES
     assert "muscles" in found["expression_emg"].spec.details["origin"]
+
+
+def motion(t):
+    pose, even = np.array([12, -3, 1, 12.5], np.float32), np.array([10, np.nan, -20], np.float32)
+    return Motion(t, MotionState.SHOWN, pose, 25.0, 0.125, even, np.ones(3, np.float32))
+
+
+def test_head_pose_and_symmetry_are_kept_with_consent_to_video(tmp_path):
+    for scopes in (("emg",), ("video",)):
+        folder = SessionFolder.create(tmp_path, "P01", scopes)
+        first = recorder(folder)
+        for step in range(2):
+            first.process("motion", motion(100.0 + step))
+        kill(first._signals.xdf)
+        again = recorder(folder, generation=1)
+        for step in range(1, 3):  # sent again
+            again.process("motion", motion(100.0 + step))
+        end(again)
+        found = streams(folder)
+        assert ("motion" in found) == ("video" in scopes)
+    kept = found["motion"]
+    np.testing.assert_array_equal(kept.stamps, [100.0, 101.0, 102.0])
+    np.testing.assert_array_equal(kept.values[0], [1, 12, -3, 1, 12.5, 0.125, 10, np.nan, -20, 1, 1, 1])
+    assert len(kept.spec.labels) == 12
+    assert kept.spec.labels[6] == "brows_asymmetry"
 
 
 def test_a_restarted_recorder_takes_none_of_it_twice(folder):
