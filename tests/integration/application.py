@@ -34,6 +34,11 @@ def until(condition, what, limit_s=30.0):
     return found
 
 
+def others_share():
+    """How much longer everything takes beside what else runs here: 1 on a machine that is not overloaded."""
+    return max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
+
+
 def run(*arguments, **options):
     """`myomirror ...` to its end."""
     command = [COMMAND, *map(str, arguments)]

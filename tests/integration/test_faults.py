@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import pyxdf
-from application import HANG, Application, Simulated, recordings, station_file, until
+from application import HANG, Application, Simulated, others_share, recordings, station_file, until
 
 from rt.recording.recorded import recorded_chunks, recorded_events, recorded_rows
 from rt.recording.session_folder import SessionFolder
@@ -21,7 +21,8 @@ from rt.recording.video import VideoReader
 
 pytestmark = pytest.mark.integration
 
-BACK_S = 5.0  # the issue: picture back within this
+BACK_S = 5.0  # picture back within this,
+DISTURBED_S = 1.0  # and never away for longer because of others, on a machine with a processor to spare
 GROUPS = ("camera", "vision", "emg", "page", "recorder", "outlets")
 FAULTS = {
     signal.SIGKILL: GROUPS,
@@ -70,9 +71,9 @@ def test_every_process_in_turn(tmp_path, station, lsl_id):
                 others = {name: process.pid for name, process in session.workers().items() if name != group}
                 pid = session.strike(group, number)
                 dark_s = darkness_s(session, lambda g=group, p=pid: session.replaced(g, p))
-                assert dark_s < BACK_S, (number.name, group)
-                if group not in ("camera", "vision", "page"):
-                    assert dark_s < 1.0, f"the picture stopped because of {group}"
+                of_its_own = group in ("camera", "vision", "page")
+                limit_s = (BACK_S if of_its_own else DISTURBED_S) * others_share()
+                assert dark_s < limit_s, f"{number.name} of {group}"
                 until(
                     lambda k=kept: (
                         session.count("camera.frame->recorder.frame") > k[0] + 3

@@ -4,7 +4,7 @@ import signal
 import time
 
 import pytest
-from application import HANG, Application, Simulated, station_file, until
+from application import HANG, Application, Simulated, others_share, station_file, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.browser]
 
@@ -16,10 +16,10 @@ def seen_after(page, strike, selector, back):
     """Strike; until the badge is seen, then until it is gone and `back`. Returns both in seconds."""
     t_strike = time.monotonic()
     strike()
-    page.locator(selector).wait_for(state="visible", timeout=1e3 * BACK_S)
+    page.locator(selector).wait_for(state="visible", timeout=2e3 * BACK_S)
     badge_s = time.monotonic() - t_strike
-    page.locator(selector).wait_for(state="hidden", timeout=2e3 * BACK_S)
-    until(back, "picture", 2 * BACK_S)
+    page.locator(selector).wait_for(state="hidden", timeout=4e3 * BACK_S)
+    until(back, "picture", 4 * BACK_S)
     return badge_s, time.monotonic() - t_strike
 
 
@@ -39,7 +39,7 @@ def test_badge_and_picture(tmp_path, video, lsl_id, open_page):
 
         def pictures_come():
             drawn = session.shown
-            return until(lambda: session.shown > drawn + 5, "drawn", BACK_S)
+            return until(lambda: session.shown > drawn + 5, "drawn", 2 * BACK_S)
 
         faults = (
             ("vision", signal.SIGKILL, "#stale"),
@@ -51,15 +51,15 @@ def test_badge_and_picture(tmp_path, video, lsl_id, open_page):
         for group, number, badge in faults:
             until(lambda b=badge: page.locator(b).is_hidden(), "all is well before")
             badge_s, back_s = seen_after(page, lambda g=group, n=number: session.strike(g, n), badge, pictures_come)
-            assert badge_s < BADGE_S, (group, number.name)
-            assert back_s < BACK_S + BADGE_S, (group, number.name)
+            assert badge_s < BADGE_S * others_share(), (group, number.name)
+            assert back_s < (BACK_S + BADGE_S) * others_share(), (group, number.name)
         badge_s, _ = seen_after(page, lambda: session.strike("emg", signal.SIGKILL), "#emg-stale", pictures_come)
-        assert badge_s < BADGE_S
+        assert badge_s < BADGE_S * others_share()
         amplifier.kill()
-        page.locator("#emg-stale").wait_for(state="visible", timeout=1e3 * BADGE_S)
+        page.locator("#emg-stale").wait_for(state="visible", timeout=1e3 * BADGE_S * others_share())
         assert page.locator("#stale").is_hidden()
         with Simulated(lsl_id):
-            page.locator("#emg-stale").wait_for(state="hidden", timeout=1e3 * BACK_S)
+            page.locator("#emg-stale").wait_for(state="hidden", timeout=4e3 * BACK_S)
             until(lambda: "restarts" in page.inner_text("#stages"), "restarts are told")
             page.keyboard.press("Alt+KeyS")
             page.locator("#ended").wait_for(state="visible")
