@@ -68,11 +68,15 @@ def live(
     report: ReportFile = None,
     port: Port = None,
     browser: Browser = True,
+    subject: Annotated[
+        str | None, typer.Option(help="Another person than the station names: own maps, own muscle calibration.")
+    ] = None,
 ) -> None:
     """A therapy session: mirror, muscles, and how late both are."""
+    from rt.person_files import for_subject
     from rt.station import read_station
 
-    settings = read_station(station)
+    settings = for_subject(read_station(station), subject)
     if port is not None:
         settings = settings.model_copy(update={"page": settings.page.model_copy(update={"port": port})})
     _run_station(settings, seconds, headless, report, browser and settings.page.open_browser)
@@ -82,7 +86,7 @@ def _run_station(settings: Any, seconds: float | None, headless: bool, report: P
     from rt.graphs.therapy import therapy_graph
     from rt.live import RunOptions, run_station
 
-    options = RunOptions(seconds, headless, _writable(report), browser)
+    options = RunOptions(seconds, headless, writable(report), browser)
     raise typer.Exit(run_station(settings, therapy_graph, options, _console()))
 
 
@@ -99,7 +103,7 @@ def record(
     from rt.station import read_station, recording_into
 
     settings = recording_into(read_station(station), out)
-    options = RunOptions(seconds, True, _writable(report), False)
+    options = RunOptions(seconds, True, writable(report), False)
     raise typer.Exit(run_station(settings, recording_graph, options, _console()))
 
 
@@ -118,7 +122,7 @@ def replay(
     from rt.live import RunOptions, run_station
 
     settings = replay_station(recording, port or 0, record)
-    options = RunOptions(None, headless, _writable(report), browser)
+    options = RunOptions(None, headless, writable(report), browser)
     build = lambda *args: replay_graph(recording, speed, *args)  # noqa: E731 - one argument bound, nothing more
     raise typer.Exit(run_station(settings, build, options, _console()))
 
@@ -160,7 +164,7 @@ def report(
     """One page about a recording: envelopes, latencies, gaps, ledger."""
     from rt.recording.report import write_report
 
-    path = _writable(out) or recording / "report.html"
+    path = writable(out) or recording / "report.html"
     write_report(recording, path)
     _console().print(str(path), highlight=False, soft_wrap=True)
 
@@ -294,8 +298,11 @@ def doctor(machine_readable: Annotated[bool, typer.Option("--json", help="For ot
     raise typer.Exit(3 if any(check.status == "fail" for check in checks) else 0)
 
 
-def _writable(report: Path | None) -> Path | None:
-    """Find out before the session, not after it, that the report cannot be written."""
+def writable(report: Path | None) -> Path | None:
+    """The report's path, found out before the session and not after it.  Raises BadSettings when it cannot be written.
+
+    None stays None.
+    """
     from rt.errors import BadSettings
 
     if report is None:
@@ -304,8 +311,6 @@ def _writable(report: Path | None) -> Path | None:
         raise BadSettings(f"the report cannot be written to {report}: it is a folder, give the name of a file")
     if not (report.parent.is_dir() and os.access(report.parent, os.W_OK)):
         raise BadSettings(f"the report cannot be written to {report}: {report.parent} is no writable folder")
-    if report is not None and report.is_dir():
-        raise BadSettings(f"the report cannot be written to {report}: that is a folder, name a file in it")
     return report
 
 

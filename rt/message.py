@@ -198,6 +198,19 @@ class Frontal(Message):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Guidance(Message):
+    """What a person who is being calibrated is to do now: for the page.
+
+    t: LSL seconds when it was said.  state: everything that is to be shown, JSON values (calibration/guided.py).
+    still: (bytes,) uint8, a JPEG, empty where there is none; for eyes only, never kept.
+    """
+
+    t: float
+    state: dict[str, Any]
+    still: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Frame(Message):
     """One picture of the camera and what has been found out about it.
 
@@ -301,7 +314,7 @@ _TYPES: dict[str, type[Message]] = {
     t.__name__: t
     for t in (
         *(Face, Crop, Restored, Muscles, Expression, Estimate, Motion, Frontal, Frame, Parameters, Chunk, Quality),
-        Event,
+        *(Guidance, Event),
     )
 }
 _NAMES = {t: tuple(f.name for f in fields(t)) for t in _TYPES.values()}

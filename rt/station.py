@@ -138,6 +138,10 @@ class PractiseSection(_Section):
     )
     amount: float = Field(1.0, ge=0, le=1)
     side: Literal["both", "left", "right"] = Field("both", description="the person's own side that is to move")
+    people: Path = Field(
+        Path("people"),
+        description="one folder per subject, with the maps that `myomirror calibrate` has fitted to that person",
+    )
 
 
 class PageSection(_Section):
@@ -295,6 +299,7 @@ def _anchored(station: Station, folder: Path) -> Station:
             "expression": bundles(station.expression, "bundle"),
             "estimate": bundles(station.estimate, "exp2emg", "emg2exp"),
             "envelope": station.envelope.model_copy(update={"calibration": at(station.envelope.calibration)}),
+            "practise": station.practise.model_copy(update={"people": at(station.practise.people)}),
             "recording": station.recording.model_copy(update={"folder": at(station.recording.folder)}),
         }
     )

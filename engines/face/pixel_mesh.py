@@ -140,6 +140,11 @@ class PixelMesh:
         pixels = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
         return share_of_left(self.frame, pixels).reshape(self.side, self.side)
 
+    @property
+    def shuts_eyes(self) -> bool:
+        """Whether the expression closes an eye."""
+        return bool((self._lid_ratio < _SHUT).any())
+
     def moved(self, landmarks: npt.NDArray[np.floating]) -> tuple[Floats, Floats]:
         """Where a neutral face's points are, and their way to the expression.
 

@@ -9,8 +9,9 @@ from engines.emg.montage import FRIDLUND
 from rt import assets
 from rt.graph import LATEST, LOSSLESS, EdgeSpec, Graph, NodeSpec
 from rt.graphs.estimates import Estimates, estimates_of
+from rt.person_files import person_folder
 from rt.stages.crop import CropStageSettings
-from rt.stages.pixel_map import movements
+from rt.stages.pixel_map import movements, own_movements
 from rt.stages.restore import read_restorer
 from rt.station import Station
 
@@ -56,6 +57,7 @@ def picture_path(station: Station, start_s: float) -> Part:
         "view": practise.view,
         "amount": practise.amount,
         "side": practise.side,
+        "own": str(person_folder(station)),
     }
     removal, side_px = _removal(station)
     nodes = [
@@ -234,6 +236,7 @@ def _display(
         "side": station.practise.side,
         "target": Path(station.practise.map).name,
         "movements": movements(),
+        "own_movements": own_movements(person_folder(station)),
         "synthetic": f"Synthetic {' and '.join(synthetic)}: not a real person" if synthetic else "",
         "amplifier": station.emg.kind != "none",
         **said.page_settings(),

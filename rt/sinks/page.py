@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from engines.emg.montage import FRIDLUND, KURAMOTO, Montage
 from rt import clock
 from rt.errors import BadSettings, LiveError
-from rt.message import Estimate, Expression, Frame, Message, Muscles
+from rt.message import Estimate, Expression, Frame, Guidance, Message, Muscles
 from rt.stage import Context, Emit, Node
 from rt.web.compose import Composer
 from rt.web.face_file import face_file
@@ -42,7 +42,8 @@ class PageSinkSettings:
     forbidden: muscles as the montage names them (spaces for underscores are fine).  target_percent,
     limit_percent, keep_below_percent: %MVC.  emg_delay_ms: group delay of the envelope, part of
     muscle-to-pixel.  synthetic: one sentence when the source is not a real person.  practise: whether a practise
-    view can be asked for; view, amount, side, target: how it begins.  movements: bundles to choose from.
+    view can be asked for; view, amount, side, target: how it begins.  movements: bundles to choose from; own_movements:
+    those of them that are fitted to this person.  guided: this session calibrates a person.
     mirror: as in a mirror, else as others see the person.
     when_stale: what is shown while the processed picture is late: 'camera' (port `raw` must be connected),
     'last' good picture greyed, or 'bars' only.  removal: what is shown of the electrodes at first ('raw', 'restored',
@@ -70,6 +71,8 @@ class PageSinkSettings:
     side: str = "both"
     target: str = ""
     movements: tuple[str, ...] = ()
+    own_movements: tuple[str, ...] = ()
+    guided: bool = False
     mirror: bool = True
     when_stale: Literal["camera", "last", "bars"] = "last"
     removal: str = ""
@@ -101,6 +104,7 @@ class PageSink(Node[PageSinkSettings]):
     """frame: pictures to show.  raw: the camera's own, as a stand-in.
 
     muscles: newest values, between pictures.  expression, estimate: what networks say, with the next packet.
+    guide: what a person who is being calibrated is to do.
     """
 
     Settings = PageSinkSettings
@@ -110,6 +114,7 @@ class PageSink(Node[PageSinkSettings]):
         "raw": Frame,
         "expression": Expression,
         "estimate": Estimate,
+        "guide": Guidance,
     }
     ACKNOWLEDGES = True
 
@@ -149,6 +154,8 @@ class PageSink(Node[PageSinkSettings]):
             self._composer.take_expression(message)
         elif isinstance(message, Estimate):
             self._composer.take_estimate(message)
+        elif isinstance(message, Guidance):
+            self._server.publish_guide(message)
         elif isinstance(message, Frame) and port == "frame":
             self._show(message)
         elif isinstance(message, Frame):
@@ -354,6 +361,13 @@ def label_of(movement: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+def _movements(settings: PageSinkSettings) -> tuple[Movement, ...]:
+    """What there is to practise; what is fitted to the person says so."""
+    own = " (fitted to you)"
+    named = ((name, own if name in settings.own_movements else "") for name in settings.movements)
+    return tuple(Movement(name, label_of(name) + text) for name, text in named)
+
+
 def hello(settings: PageSinkSettings, montage: Montage) -> Hello:
     """What a page must know before its first packet. Raises BadSettings for a muscle that does not exist."""
     pairs = tuple(Pair(*pair) for pair in montage.pairs())
@@ -382,7 +396,8 @@ def hello(settings: PageSinkSettings, montage: Montage) -> Hello:
         emg_limit_ms=settings.emg_limit_ms,
         synthetic=settings.synthetic,
         views=VIEWS if settings.practise else VIEWS[:1],
-        movements=tuple(Movement(name, label_of(name)) for name in settings.movements) if settings.practise else (),
+        movements=_movements(settings) if settings.practise else (),
+        guided=settings.guided,
         mirrored=settings.mirror,
         removals=REMOVALS if settings.removal else (),
         hide_when_stale=settings.when_stale == "bars",

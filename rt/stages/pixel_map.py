@@ -1,5 +1,6 @@
 """Gives the cropped face the movement to practise: a Pixel-RR map (Akram and Khan 2020) or our mesh, from a bundle."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
+from engines.bundle import MANIFEST
 from engines.errors import EngineError
 from engines.face.practise import Movement, Painter, load_movement, painter_of
 from engines.shipped import bundle_folder, shipped_bundles
@@ -31,6 +33,7 @@ class PixelMapSettings:
     amount: float = 1.0  # 0 (the face as it is) to 1 (the whole movement)
     side: Literal["both", "left", "right"] = "both"
     allow_untracked: bool = False  # also on the fixed crop, where the face may lie beside the map
+    own: str | None = None  # folder of maps fitted to this person: one stands in for the bundle of the same name
 
 
 class PixelMapStage(Node[PixelMapSettings]):
@@ -39,8 +42,8 @@ class PixelMapStage(Node[PixelMapSettings]):
     Where electrodes are removed it works on the face without them; a picture of the edit mask is left as it is.
     A frame whose crop was changed carries practise=True; paste-back then makes that true of the whole picture.
     Commands: 'view' ('camera', 'practise' or 'beside'), 'amount' (0..1), 'side' ('both', 'left', 'right') and 'target'
-    (the name of a shipped movement). Per frame of 128 px 0.5 ms where the movement also changes the face's shape, else
-    0.04 ms.
+    (a movement's name; it is read again, as it may have been fitted to the person meanwhile). Per frame of 128 px
+    0.5 ms where the movement also changes the face's shape, else 0.04 ms.
     """
 
     Settings = PixelMapSettings
@@ -58,14 +61,16 @@ class PixelMapStage(Node[PixelMapSettings]):
         self._side: str = settings.side
         self._target = settings.bundle
         self._movement: Movement | None = None
-        self._painters: dict[tuple[str, int], Painter] = {}  # by target and crop size: a change back costs nothing
+        self._is_own = False  # whether it is fitted to this person
+        self._painters: dict[tuple[str, int], Painter] = {}  # by bundle and crop size: a change back costs nothing
+        self._key = ""  # of the bundle
         self._buffers: list[np.ndarray] = []
         self._landmarks_px = np.zeros((0, 2), np.float32)
 
     def open(self) -> None:
         """Load the movement and compile its kernel. Raises BadSettings when there is no such, or a damaged, bundle."""
         try:
-            self._movement = load_movement(_find_bundle(self._target))
+            self._choose(_find_bundle(self._target, self.settings.own))
             self._fit(_USUAL_PX)
             for name in _ONE_OF_EACH:  # 0.4 s when a kernel is not cached: not while somebody is choosing
                 painter_of(load_movement(bundle_folder(name)), _USUAL_PX)
@@ -104,7 +109,7 @@ class PixelMapStage(Node[PixelMapSettings]):
 
     def _fit(self, size: int) -> Painter:
         """What paints the target on crops of this size, px; made once."""
-        key = self._target, size
+        key = self._key, size
         if key not in self._painters:
             assert self._movement is not None
             self._painters[key] = painter_of(self._movement, size)
@@ -120,11 +125,30 @@ class PixelMapStage(Node[PixelMapSettings]):
             self._amount = float(value)
         elif name == "side" and value in SIDES:
             self._side = value
-        elif name == "target" and value in movements():
-            self._movement, self._target = load_movement(bundle_folder(value)), value
+        elif name == "target" and self._knows(value):
+            self._change(value)
         else:
             return
         self._tell()
+
+    def _knows(self, name: Any) -> bool:
+        """Whether somebody may choose this while the session runs: a shipped movement, or the station's own."""
+        return isinstance(name, str) and (name in movements() or name == Path(self.settings.bundle).name)
+
+    def _change(self, name: str) -> None:
+        """Another movement; one that cannot be read leaves the picture as it was."""
+        given = self.settings.bundle if name == Path(self.settings.bundle).name else name
+        try:
+            self._choose(_find_bundle(given, self.settings.own))
+        except (EngineError, BadSettings) as error:
+            self.context.event("ALARM", f"{name} cannot be shown: {error}")
+            return
+        self._target = given
+
+    def _choose(self, folder: Path) -> None:
+        self._movement = load_movement(folder)
+        self._key = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()  # it names its weights' hash
+        self._is_own = self.settings.own is not None and folder.parent == Path(self.settings.own)
 
     def _tell(self) -> None:
         self.context.tell(
@@ -133,6 +157,7 @@ class PixelMapStage(Node[PixelMapSettings]):
             side=self._side,
             target=Path(self._target).name,
             bundle=Path(self._target).name,
+            fitted_to_person=self._is_own,
             expression=self._movement.expression if self._movement else "",
         )
 
@@ -142,11 +167,22 @@ def movements() -> list[str]:
     return [path.name for path in shipped_bundles() if path.name.startswith(_PREFIX)]
 
 
-def _find_bundle(name: str) -> Path:
-    """A shipped bundle, else a path that exists. Raises BadSettings with the list of those that are shipped."""
-    folder = bundle_folder(Path(name).expanduser())
-    if (folder / "manifest.json").is_file():
-        return folder
+def own_movements(folder: Path) -> list[str]:
+    """Names of the movements that are fitted to a person.  folder: of this person; it may not exist."""
+    return sorted(path.parent.name for path in folder.glob(f"*/{MANIFEST}"))
+
+
+def _find_bundle(name: str, own: str | None = None) -> Path:
+    """The person's own bundle of that name, else a shipped one, else a path that exists.
+
+    Raises BadSettings with the list of those that are shipped.
+    """
+    folders = [bundle_folder(Path(name).expanduser())]
+    if own is not None:
+        folders.insert(0, Path(own) / Path(name).name)
+    for folder in folders:
+        if (folder / MANIFEST).is_file():
+            return folder
     raise BadSettings(
         f"{name!r} is no movement to practise: give the path of a bundle, or a shipped one: {', '.join(movements())}"
     )

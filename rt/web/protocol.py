@@ -17,7 +17,7 @@ Server -> browser, binary: one *packet* = header (80 bytes, little-endian) | flo
 Times are LSL seconds, NaN where there is nothing: (1) of the picture; (2) of the newest sample; (3) of the picture that
 expression and estimates were read from; (4) of the sample that expression_emg was made from.
 
-Server -> browser, text: JSON objects with a `type`: hello, status, alarm, role, refused, ended.
+Server -> browser, text: JSON objects with a `type`: hello, status, alarm, role, guide, refused, ended.
 Browser -> server, text: `{"ack": id, "drawn": bool, "draw_ms": number}`, `{"visible": bool}`,
 `{"command": name, "value": ...}`.
 """
@@ -43,6 +43,8 @@ VIEWS = ("camera", "practise", "beside")
 SIDES = ("both", "left", "right")
 MAX_TARGET_CHARACTERS = 64
 REMOVALS = ("raw", "restored", "edit")
+GUIDE = ("start", "again", "keep", "skip")
+"""What a person who is being calibrated can say."""
 SHAPES = 52
 """Values of an expression, in the order of `engines.face.blendshapes`."""
 
@@ -155,7 +157,8 @@ class Hello:
     be shown of the electrodes, empty where they are not removed.  mirrored: how the page begins; the person may turn
     it round.  hide_when_stale: a late picture is taken away instead of greyed (who does not wish to see the own
     face without processing sees bars only).  amplifier: whether muscles are measured at all.  estimated: whether they
-    are estimated from the picture.  expressions: which expressions come, of 'camera' and 'emg'.
+    are estimated from the picture.  expressions: which expressions come, of 'camera' and 'emg'.  guided: whether this
+    session calibrates a person; what is to be done comes as messages of type 'guide'.
     """
 
     subject: str
@@ -179,6 +182,7 @@ class Hello:
     amplifier: bool = True
     estimated: bool = False
     expressions: tuple[str, ...] = ()
+    guided: bool = False
     safety: str = "Research software, not a medical device."
 
 
@@ -357,6 +361,7 @@ COMMANDS: Mapping[str, Callable[[Any], bool]] = {
     "calibrate_rest": _is_nothing,
     "calibrate_reference": _is_nothing,
     "neutral": _is_nothing,
+    "guide": lambda value: isinstance(value, str) and value in GUIDE,
     "take_control": _is_nothing,
 }
 FOR_EVERYBODY = frozenset({"stop", "marker", "take_control"})  # safety: a viewer who only watches may stop

@@ -6,6 +6,7 @@ see (and tell the supervisor) that it hangs. Nothing but the page's own files is
 """
 
 import asyncio
+import base64
 import contextlib
 import ipaddress
 import logging
@@ -27,6 +28,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rt import clock
 from rt.errors import BadMessage, BadSettings, LiveError, MissingDevice
+from rt.message import Guidance
 from rt.web import protocol
 from rt.web.gate import Gate, checked_token, new_token
 from rt.web.hub import Hub, Outcome, Parcel, Viewer, newer
@@ -96,6 +98,7 @@ class PageServer:
         self._hub = Hub(on_outcome, now)
         self._hello: str | None = None
         self._status: str | None = None
+        self._guide: str | None = None
         self._ended: str | None = None
         self._door: Parcel | None = None  # the packet between the threads
         self._door_lock = threading.Lock()
@@ -161,6 +164,14 @@ class PageServer:
         """How the session is; a page that opens later gets the newest."""
         self._status = protocol.encode_text("status", status)
         self._say(self._status)
+
+    def publish_guide(self, guidance: Guidance) -> None:
+        """What a person who is being calibrated is to do; said when it changes, and to a page that opens later."""
+        still = base64.b64encode(guidance.still.tobytes()).decode()
+        text = protocol.encode_text("guide", guidance.state, still=still)
+        if text != self._guide:
+            self._guide = text
+            self._say(text)
 
     def alarm(self, text: str) -> None:
         """Say one sentence to everybody who watches, also to a screen reader."""
@@ -281,7 +292,7 @@ class PageServer:
             return
         viewer = Viewer(self._settings.credit)
         self._hub.enter(viewer)
-        for text in (self._hello, self._status, self._ended):
+        for text in (self._hello, self._status, self._guide, self._ended):
             if text is not None:
                 viewer.say(text)
         self._tell_roles()

@@ -1,6 +1,7 @@
 // The live page: what arrives is drawn in the next animation frame and then acknowledged.
 
 import { Bars } from "./bars.js";
+import { Guide } from "./calibrate.js";
 import { Choices } from "./choices.js";
 import { Connection } from "./connection.js";
 import { Contacts } from "./contacts.js";
@@ -37,6 +38,7 @@ let lastWrite = 0, lastPlot = 0, lastSpeak = 0;
 
 const connection = new Connection(key, { packet: takePacket, message: takeMessage, state: takeState });
 const practise = new Practise((name, value) => connection.wish(name, value), () => { touched = performance.now(); });
+const guide = new Guide((word) => connection.wish("guide", word), () => stop());
 
 function token() {
   const address = new URLSearchParams(location.search);
@@ -65,6 +67,7 @@ function takeMessage(message) {
   if (message.type === "hello") takeHello(message);
   else if (message.type === "status") takeStatus(message);
   else if (message.type === "alarm" || message.type === "refused") speak(message.text);
+  else if (message.type === "guide") guide.show(message);
   else if (message.type === "role") takeRole(message);
   else if (message.type === "ended") end(stopping ? "Session stopped" : "Session ended", message.rows);
 }
@@ -84,6 +87,7 @@ function takeHello(message) {
   choices.adopt(hello);
   showHello(hello, choices);
   practise.build(hello);
+  guide.build(hello);
   buildChooser(hello, choices);
   openStart(choices);
 }
@@ -93,6 +97,7 @@ function takeRole(role) {
   $("watching").hidden = controls;
   for (const id of ["record", "calibrate", "calibrate-rest", "calibrate-reference"]) $(id).disabled = !controls;
   practise.enable(controls);
+  guide.enable(controls);
   for (const choice of document.getElementsByName("restore")) choice.disabled = !controls;
 }
 
@@ -219,6 +224,7 @@ function rebuild() {
   showSides(choices.mirrored);
   nameHalves();
   mirror.flip(choices.mirrored);
+  guide.flip(choices.mirrored);
   $("mirrored").checked = choices.mirrored;
   lastWrite = lastSpeak = 0;
 }
