@@ -1,17 +1,18 @@
 """The map changes the crop in the practise view only, and only where a face is followed."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from engines.bundle import Manifest, Training, write_bundle
+from engines.bundle import Manifest, Training, read_bundle, write_bundle
 from engines.face.pixel_mesh import MeshPainter, load_pixel_mesh
 from engines.shipped import bundle_folder
 from rt.errors import BadSettings
 from rt.message import Crop, Face, Frame
 from rt.stage import Context
-from rt.stages.pixel_map import PixelMapSettings, PixelMapStage
+from rt.stages.pixel_map import PixelMapSettings, PixelMapStage, own_movements
 
 
 @pytest.fixture(scope="module")
@@ -196,3 +197,53 @@ def test_no_bundle_a_damaged_one_and_a_bad_amount_are_one_sentence(tmp_path, bun
         opened(bundle, amount=1.5)
     with pytest.raises(BadSettings, match="both, left, right"):
         opened(bundle, side="up")
+
+
+@pytest.fixture
+def person(tmp_path):
+    """A person's folder with an own version of pixel-smile-open, which moves by this factor of the shipped one."""
+    shipped = read_bundle(bundle_folder("pixel-smile-open"))
+
+    def write(factor: float) -> Path:
+        arrays = {**shipped.arrays, "way": (factor * shipped.arrays["way"].astype(np.float32)).astype(np.float16)}
+        write_bundle(tmp_path / "P01" / "pixel-smile-open", shipped.manifest, arrays)
+        return tmp_path / "P01"
+
+    return write
+
+
+def test_a_persons_own_map_stands_in_for_the_shipped_one_of_its_name(person, looking):
+    folder = person(0.5)
+    shipped = through(opened("pixel-smile-open", view="practise"), looking).crop.image
+    stage = opened("pixel-smile-open", view="practise", own=str(folder))
+    assert stage.context.facts["fitted_to_person"]
+    own = through(stage, looking).crop.image
+    assert (own != shipped).any()
+    stage.command("target", "pixel-snarl")
+    assert not stage.context.facts["fitted_to_person"]  # of this one there is no own version
+    stage.command("target", "pixel-smile-open")
+    np.testing.assert_array_equal(through(stage, looking).crop.image, own)
+    assert own_movements(folder) == ["pixel-smile-open"]
+    assert own_movements(folder / "nobody") == []
+
+
+def test_a_map_that_was_fitted_meanwhile_is_shown_when_it_is_chosen_again(person, looking):
+    stage = opened("pixel-smile-open", view="practise", own=str(person(0.5)))
+    before = through(stage, looking).crop.image.copy()
+    person(0.2)
+    stage.command("target", "pixel-smile-open")
+    assert (through(stage, looking).crop.image != before).any()
+
+
+def test_an_own_map_that_is_damaged_is_an_alarm_and_changes_nothing(person, looking):
+    folder = person(0.5)
+    stage = opened("pixel-smile-open", view="practise", own=str(folder))
+    before = through(stage, looking).crop.image.copy()
+    (folder / "pixel-smile-open" / "weights.safetensors").write_bytes(b"nothing")
+    stage.command("target", "pixel-smile-open")
+    np.testing.assert_array_equal(through(stage, looking).crop.image, before)
+    [event] = stage.context.events
+    assert event.kind == "ALARM"
+    assert "altered or cut short" in event.text
+    with pytest.raises(BadSettings, match="altered or cut short"):
+        opened("pixel-smile-open", own=str(folder))
