@@ -1,4 +1,4 @@
-"""`myomirror calibrate` in a real browser, the demo's person before the camera: from the welcome to an own map on disk."""
+"""`myomirror calibrate` in a real browser, the demo's person before the camera: from the welcome to an own map."""
 
 import json
 
