@@ -52,11 +52,14 @@ def demo(
     estimates: Annotated[
         bool, typer.Option("--estimates/--no-estimates", help="Muscles from the picture, a face from the muscles.")
     ] = True,
+    frontal: Annotated[
+        bool, typer.Option("--frontal", help="Also the face from the front and how evenly it moves; needs ICT-FaceKit.")
+    ] = False,
 ) -> None:
     """The whole pipeline on a synthetic person: no camera, amplifier, GPU or download needed."""
     from rt.graphs.demo import demo_station
 
-    station = demo_station(port or 0, record, None if restore == "off" else restore, estimates)
+    station = demo_station(port or 0, record, None if restore == "off" else restore, estimates, frontal)
     _run_station(station, seconds, headless, report, browser)
 
 

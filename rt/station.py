@@ -129,6 +129,40 @@ class EstimateSection(_Section):
         return None if value == "off" else value
 
 
+class MotionSection(_Section):
+    """The face without its head's turn (eMotion-GAN): a frontal view, the head's pose, how evenly the face moves."""
+
+    bundle: str | None = Field(
+        None,
+        description="a network of emotion_gan, a shipped bundle's name or the path of one; off or null = the person's "
+        "own pixels, turned by the 3D face",
+    )
+    strategy: Literal["neutral-apex", "frame-to-frame"] = Field(
+        "neutral-apex", description="a movement is one from the neutral face, or (network only) from the picture before"
+    )
+    every: int = Field(2, ge=1, le=10, description="1 = every picture, 2 = every second one")
+    face_camera_deg: float = Field(
+        20.0,
+        ge=5,
+        le=45,
+        description="turned further than that, the page asks to face the camera and no symmetry is told; errors of the "
+        "symmetry by angle: benchmarks/README.md",
+    )
+    backend: Literal["tensorrt", "torch", "openvino", "onnxruntime"] | None = Field(
+        None, description="what runs the network; null = the fastest that is there"
+    )
+    device: Literal["auto", "cuda", "cpu"] = Field(
+        "cpu", description="cpu = in a process beside the picture's; else in the one that owns the GPU"
+    )
+    precision: Literal["fp32", "bf16", "fp16"] | None = Field(None, description="null = the backend's fastest")
+    threads: int | None = Field(1, ge=1, le=256, description="CPU cores for the network; null = all")
+
+    @field_validator("bundle", mode="before")
+    @classmethod
+    def _switch(cls, value: Any) -> Any:
+        return None if value in ("off", False) else value
+
+
 class PractiseSection(_Section):
     """The movement to practise, shown on the person's own face (Pixel-RR, or our mesh)."""
 
@@ -213,6 +247,9 @@ class Station(_Section):
     estimate: EstimateSection | None = Field(
         None, description="muscles from the picture, a face from the muscles; off or null = no"
     )
+    motion: MotionSection | None = Field(
+        None, description="the face from the front however the head is turned, and its symmetry; off or null = no"
+    )
     practise: PractiseSection = PractiseSection()
     page: PageSection = PageSection()
     limits: LimitsSection = LimitsSection()
@@ -220,7 +257,7 @@ class Station(_Section):
     lsl_out: LslOutSection = LslOutSection()
     placement: dict[str, list[str]] = Field(default={}, description="process group -> nodes, to change the default")
 
-    @field_validator("restore", "expression", "estimate", mode="before")
+    @field_validator("restore", "expression", "estimate", "motion", mode="before")
     @classmethod
     def _switch(cls, value: Any) -> Any:
         """YAML reads `off` as False and `on` as True."""
@@ -298,6 +335,7 @@ def _anchored(station: Station, folder: Path) -> Station:
             "restore": bundles(station.restore, "bundle"),
             "expression": bundles(station.expression, "bundle"),
             "estimate": bundles(station.estimate, "exp2emg", "emg2exp"),
+            "motion": bundles(station.motion, "bundle"),
             "envelope": station.envelope.model_copy(update={"calibration": at(station.envelope.calibration)}),
             "practise": station.practise.model_copy(update={"people": at(station.practise.people)}),
             "recording": station.recording.model_copy(update={"folder": at(station.recording.folder)}),
@@ -357,6 +395,8 @@ restore:                        # electrodes removed from the picture; or `resto
 # estimate:                     # relative, never measured
 #   exp2emg: exp2emg            # muscles from the picture, also without an amplifier
 #   emg2exp: emg2exp            # a face from the muscles alone
+# motion:                       # the face from the front, head pose, symmetry of the movement; needs ICT-FaceKit
+#   face_camera_deg: 20         # turned further than that, the page asks to face the camera
 page:
   muscles: [zygomaticus, orbicularis_oculi]
   trained: zygomaticus

@@ -59,6 +59,17 @@ class HeadTurn:
         return float(np.degrees(np.arccos(np.clip(self.rotation[2, 2], -1, 1))))
 
 
+class HeadMovement(NamedTuple):
+    """A turn, and what a face does beside it.
+
+    moved_px: (478, 3) float64, how far every landmark has moved in the pose at rest: x and y (down) as they are seen,
+    the depth as the model has it; px of the picture at rest, 0 for landmarks that are not used.
+    """
+
+    turn: HeadTurn
+    moved_px: Doubles
+
+
 class _State(NamedTuple):
     rotation: Doubles  # (3, 3)
     scale: float
@@ -69,11 +80,12 @@ class _State(NamedTuple):
 class HeadCloud:
     """One person's landmarks at rest with their depth, and how expressions move them."""
 
-    def __init__(self, points_px: Doubles, moves_px: Doubles, sd_px: Doubles) -> None:
+    def __init__(self, points_px: Doubles, moves_px: Doubles, sd_px: Doubles, px_per_cm: float = 1.0) -> None:
         """points_px: (L, 3), x px, y px (down), z_px.  moves_px: (E, L, 3), at weight 1.
 
-        sd_px: (L,), how far each is off beside that; inf: unused.
+        sd_px: (L,), how far each is off beside that; inf: unused.  px_per_cm: of the picture at rest.
         """
+        self.px_per_cm = px_per_cm
         self._used = np.flatnonzero(np.isfinite(sd_px))
         up = points_px[self._used] * _FLIP
         self._moves = np.ascontiguousarray((moves_px[:, self._used] * _FLIP).transpose(2, 1, 0))  # (3, L, E)
@@ -90,6 +102,22 @@ class HeadCloud:
         landmarks_px: (478, 2) as (x, y) px, in the same kind of picture as at rest.
         Raises BadInput for another shape, FaceLost when they are not finite, lie on one line or are another shape.
         """
+        state, _, rms = self._solved(landmarks_px)
+        return self._found(state, rms)
+
+    def movement(self, landmarks_px: npt.NDArray[np.floating]) -> HeadMovement:
+        """The turn, and what the face does beside it.  Arguments and errors: `turn`."""
+        state, target, rms = self._solved(landmarks_px)
+        deep = (self._moves @ state.weights)[2]
+        across, toward = state.rotation[:2, :2], state.rotation[:2, 2]
+        seen = (target - state.shift) / state.scale - self._cloud @ state.rotation[:2].T
+        moved = np.zeros((COUNT, 3))
+        moved[self._used, :2] = np.linalg.solve(across, (seen - np.outer(deep, toward)).T).T * _FLIP[:2]
+        moved[self._used, 2] = deep
+        return HeadMovement(self._found(state, rms), moved)
+
+    def _solved(self, landmarks_px: npt.NDArray[np.floating]) -> tuple[_State, Doubles, float]:
+        """State, the landmarks that are used (y up), and how far they are off, px."""
         if landmarks_px.shape != (COUNT, 2):
             raise BadInput(f"landmarks must be ({COUNT}, 2) pixels, found {landmarks_px.shape}")
         target = landmarks_px[self._used].astype(np.float64) * _FLIP[:2]
@@ -104,7 +132,7 @@ class HeadCloud:
         rms = float(np.sqrt(self._share @ (error**2).sum(1)))
         if not rms <= _FAR_OFF * self._size * state.scale:
             raise FaceLost(f"the landmarks are {rms:.1f} px off every turn of this head: is it the same person?")
-        return self._found(state, rms)
+        return state, target, rms
 
     def _start(self, target: Doubles) -> _State:
         """An affine camera by linear least squares, made rigid."""
@@ -154,6 +182,15 @@ class HeadCloud:
         return HeadTurn(matrix, state.scale, *_angles_deg(state.rotation), rms_px)
 
 
+class FacePose(NamedTuple):
+    """How a face is turned against the camera, degrees, as in HeadTurn.  away_deg: between its direction and ours."""
+
+    yaw_deg: float
+    pitch_deg: float
+    roll_deg: float
+    away_deg: float
+
+
 class HeadFitter:
     """Fits heads at rest; what does not depend on the person is set up once (0.2 s)."""
 
@@ -163,7 +200,7 @@ class HeadFitter:
         self._fitter = Fitter(model, NEUTRAL)
         self._table = _on_skin(FaceLandmarks.load(), self.face)
         moves = [self._table.positions(field) for field in self.face.expression]
-        self._moves_cm = np.stack(moves).astype(np.float64)  # (E, 478, 3)
+        self.moves_cm = np.stack(moves).astype(np.float64)  # (E, 478, 3)
 
     def at_rest(
         self, landmarks_px: npt.NDArray[np.floating], picture_size: tuple[int, int]
@@ -181,8 +218,17 @@ class HeadFitter:
         sd_cm = np.full(COUNT, _SURE_CM)
         sd_cm[list(OVAL)] = _OVAL_CM
         sd_cm[list(IRISES)] = np.inf
-        moves_px = self._moves_cm @ found.camera.matrix[:, :3].T
-        return projected, HeadCloud(points, moves_px, sd_cm * found.camera.scale)
+        moves_px = self.moves_cm @ found.camera.matrix[:, :3].T
+        return projected, HeadCloud(points, moves_px, sd_cm * found.camera.scale, found.camera.scale)
+
+    def pose(self, landmarks_px: npt.NDArray[np.floating], picture_size: tuple[int, int]) -> FacePose:
+        """How the face in one picture is turned, without anything to compare it with.
+
+        Arguments and errors: `at_rest`.
+        """
+        rotation = self._fitter.fit(landmarks_px, picture_size).camera.rotation
+        away = float(np.degrees(np.arccos(np.clip(rotation[2, 2], -1, 1))))
+        return FacePose(*_angles_deg(rotation), away)
 
 
 def _on_skin(table: FaceLandmarks, face: FaceModel) -> FaceLandmarks:

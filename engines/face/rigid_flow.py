@@ -21,7 +21,7 @@ import numpy.typing as npt
 from engines.errors import BadInput
 from engines.face.arrays import Floats, Picture, check_array, check_out, frozen
 from engines.face.flow import FlowMeter, resized_flow
-from engines.face.head_turn import Doubles, HeadFitter, HeadTurn
+from engines.face.head_turn import Doubles, HeadFitter, HeadMovement, HeadTurn
 from engines.face.normals import picture_normals
 from engines.face.raster import Raster
 
@@ -54,7 +54,7 @@ class RigidHead:
         if not 32 <= size <= 4096:
             raise BadInput(f"a head's picture must be 32..4096 px, found {size}")
         mesh_px, self._cloud = fitter.at_rest(landmarks_px, (size, size))
-        self.size = size
+        self.size, self.rest_px = size, np.array(landmarks_px, np.float32)
         raster = Raster(size, size)
         raster.draw(mesh_px, np.ascontiguousarray(fitter.face.triangles))
         normals = picture_normals(mesh_px, fitter.face.triangles)
@@ -70,6 +70,15 @@ class RigidHead:
     def turn(self, landmarks_px: npt.NDArray[np.floating]) -> HeadTurn:
         """How the head is turned in another picture.  Arguments and errors: `HeadCloud.turn`."""
         return self._cloud.turn(landmarks_px)
+
+    def movement(self, landmarks_px: npt.NDArray[np.floating]) -> HeadMovement:
+        """The turn, and what the face does beside it.  Arguments and errors: `HeadCloud.turn`."""
+        return self._cloud.movement(landmarks_px)
+
+    @property
+    def px_per_cm(self) -> float:
+        """Of the neutral picture."""
+        return self._cloud.px_per_cm
 
     def rigid_flow(self, turn: HeadTurn, out: Floats | None = None) -> Floats:
         """Where every pixel of the neutral picture goes as the head turns.

@@ -22,12 +22,17 @@ ENCODER, EXP2EMG, EMG2EXP = "encoder-cpu", "exp2emg", "emg2exp"
 
 
 def demo_station(
-    port: int = 0, record: Path | None = None, restore: str | None = RESTORE, estimates: bool = True
+    port: int = 0,
+    record: Path | None = None,
+    restore: str | None = RESTORE,
+    estimates: bool = True,
+    frontal: bool = False,
 ) -> Station:
     """The station of `myomirror demo`.
 
     record: a folder to record into, None for nothing.  restore: the bundle that removes the person's electrodes, None
     to leave them on.  estimates: expression and muscle both ways, as far as their bundles are shipped.
+    frontal: the face from the front, which costs a share of a core and needs the face model.
     """
     return parse_station(
         {
@@ -36,6 +41,7 @@ def demo_station(
             "emg": {"kind": "synthetic"},
             "restore": {"bundle": restore, "device": "cpu"} if restore else None,  # looking for a GPU takes seconds
             **(demo_estimates() if estimates else {}),
+            "motion": frontal,
             "envelope": {"preset": _PRESET, "calibration": demo_calibration()},
             "page": {"port": port},
             "recording": {

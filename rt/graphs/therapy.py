@@ -9,6 +9,7 @@ from engines.emg.montage import FRIDLUND
 from rt import assets
 from rt.graph import LATEST, LOSSLESS, EdgeSpec, Graph, NodeSpec
 from rt.graphs.estimates import Estimates, estimates_of
+from rt.graphs.motion import FrontalPart, frontal_part
 from rt.person_files import person_folder
 from rt.stages.crop import CropStageSettings
 from rt.stages.pixel_map import movements, own_movements
@@ -27,15 +28,17 @@ def therapy_graph(station: Station, headless: bool, token: str = "", port: int =
     address.  start_s: LSL seconds at which synthetic sources begin, so that picture and muscles move in step.
     """
     said = estimates_of(station, emg_chain(station), _has_landmarks(station))
+    frontal = frontal_part(station)
     display = NodeSpec("page", *_display(station, said, headless, token, port))
     to_display = [EdgeSpec("paste_back.frame", "page.frame", LATEST)]
     if _when_stale(station) == "camera" and not headless:
         to_display.append(EdgeSpec("camera.frame", "page.raw", LATEST))
     if station.emg.kind != "none":
         to_display.append(EdgeSpec("measures.muscles", "page.muscles", LATEST))
-    to_display += said.to("page")
-    parts = [signal_path(station, start_s), picture_path(station, start_s), (list(said.nodes), list(said.edges))]
-    return station_graph(station, [*parts, ([display], to_display), recorder(station, said), outlets(station, said)])
+    to_display += [*said.to("page"), *frontal.to_page()]
+    beside = [*said.nodes, *frontal.nodes], [*said.edges, *frontal.edges]
+    parts = [signal_path(station, start_s), picture_path(station, start_s), beside, ([display], to_display)]
+    return station_graph(station, [*parts, recorder(station, said, frontal), outlets(station, said, frontal)])
 
 
 Part = tuple[list[NodeSpec], list[EdgeSpec]]
@@ -133,8 +136,11 @@ def signal_path(station: Station, start_s: float) -> Part:
     return nodes, edges
 
 
-def recorder(station: Station, said: Estimates | None = None) -> Part:
-    """The recorder and its lossless edges, where something may be kept.  said: what networks say, kept as such."""
+def recorder(station: Station, said: Estimates | None = None, frontal: FrontalPart | None = None) -> Part:
+    """The recorder and its lossless edges, where something may be kept.
+
+    said: what networks say, kept as such.  frontal: the face without its head's turn, kept as numbers.
+    """
     keep = station.recording
     if not keep.enabled:
         return [], []
@@ -152,11 +158,13 @@ def recorder(station: Station, said: Estimates | None = None) -> Part:
         ]
     if said is not None:
         edges += said.to_recorder(keep.consent.video, keep.consent.emg, keep.hold_signal_s)
+    if frontal is not None:
+        edges += frontal.to_recorder(keep.consent.video, keep.hold_signal_s)
     return [NodeSpec("recorder", "rt.sinks.recorder:RecorderSink", "recorder", settings)], edges
 
 
-def outlets(station: Station, said: Estimates | None = None) -> Part:
-    """LSL outlets for other programs.  said: what networks say, sent on as such."""
+def outlets(station: Station, said: Estimates | None = None, frontal: FrontalPart | None = None) -> Part:
+    """LSL outlets for other programs.  said, frontal: as for the recorder."""
     if not station.lsl_out.enabled:
         return [], []
     settings = {
@@ -171,6 +179,8 @@ def outlets(station: Station, said: Estimates | None = None) -> Part:
         edges.append(EdgeSpec("envelope.envelope", "outlets.envelope", LOSSLESS, _SHORT_HOLD_S))
     if said is not None:
         edges += said.to("outlets")
+    if frontal is not None:
+        edges += frontal.to_outlets()
     return [NodeSpec("outlets", "rt.sinks.lsl_out:LslOutSink", "outlets", settings)], edges
 
 

@@ -15,8 +15,9 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from engines.emg.montage import FRIDLUND, KURAMOTO, Montage
 from rt import clock
 from rt.errors import BadSettings, LiveError
-from rt.message import Estimate, Expression, Frame, Guidance, Message, Muscles
+from rt.message import Estimate, Expression, Frame, Frontal, Guidance, Message, Muscles
 from rt.stage import Context, Emit, Node
+from rt.web import frontal
 from rt.web.compose import Composer
 from rt.web.face_file import face_file
 from rt.web.hub import Outcome
@@ -104,6 +105,7 @@ class PageSink(Node[PageSinkSettings]):
     """frame: pictures to show.  raw: the camera's own, as a stand-in.
 
     muscles: newest values, between pictures.  expression, estimate: what networks say, with the next packet.
+    frontal: the face without its head's turn, beside the packets.
     guide: what a person who is being calibrated is to do.
     """
 
@@ -112,6 +114,7 @@ class PageSink(Node[PageSinkSettings]):
         "frame": Frame,
         "muscles": Muscles,
         "raw": Frame,
+        "frontal": Frontal,
         "expression": Expression,
         "estimate": Estimate,
         "guide": Guidance,
@@ -156,6 +159,8 @@ class PageSink(Node[PageSinkSettings]):
             self._composer.take_estimate(message)
         elif isinstance(message, Guidance):
             self._server.publish_guide(message)
+        elif isinstance(message, Frontal):
+            self._server.publish_aside(frontal.encode(message))
         elif isinstance(message, Frame) and port == "frame":
             self._show(message)
         elif isinstance(message, Frame):

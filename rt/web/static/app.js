@@ -9,6 +9,7 @@ import { buildChooser, openStart, showEnded, wireDialogs } from "./dialogs.js";
 import { Envelopes } from "./envelopes.js";
 import * as estimates from "./estimates.js";
 import { Faces } from "./faces.js";
+import { FrontalView } from "./frontal.js";
 import { Mirror } from "./mirror.js";
 import { $, showHello, showSides, showStatus, speak } from "./panel.js";
 import { Practise, showHalves } from "./practise.js";
@@ -36,7 +37,8 @@ let asked = false; // an animation frame is asked for
 const badges = { picture: "", emg: "", guess: "" }; // what is said to be old
 let lastWrite = 0, lastPlot = 0, lastSpeak = 0;
 
-const connection = new Connection(key, { packet: takePacket, message: takeMessage, state: takeState });
+const connection = new Connection(key, { packet: takePacket, frontal: (block) => frontal.take(block), message: takeMessage, state: takeState });
+const frontal = new FrontalView((name, value) => connection.wish(name, value));
 const practise = new Practise((name, value) => connection.wish(name, value), () => { touched = performance.now(); });
 const guide = new Guide((word) => connection.wish("guide", word), () => stop());
 
@@ -97,6 +99,7 @@ function takeRole(role) {
   $("watching").hidden = controls;
   for (const id of ["record", "calibrate", "calibrate-rest", "calibrate-reference"]) $(id).disabled = !controls;
   practise.enable(controls);
+  frontal.enable(controls);
   guide.enable(controls);
   for (const choice of document.getElementsByName("restore")) choice.disabled = !controls;
 }
@@ -133,6 +136,7 @@ function draw(now) {
   bars.draw(live);
   symmetry.draw(live);
   faces.draw(live);
+  frontal.draw(live);
   if (now - lastPlot > (reduced.matches ? 4 * PLOT_MS : PLOT_MS)) {
     lastPlot = now;
     envelopes.draw(now / 1000 - connection.offset);
@@ -151,6 +155,7 @@ function watch() {
   if (now - lastWrite > WRITE_MS) {
     lastWrite = now;
     for (const part of [bars, symmetry, contacts]) part.write(live, emg, guess);
+    frontal.write(live, emg, connection.ageMs(frontal.t, now));
     faces.write(live, emg, guess, { camera: connection.ageMs(live.tExpression, now), emg: connection.ageMs(live.tExpressionEmg, now) });
   }
   if (now - lastSpeak > SPEAK_MS) {
@@ -222,6 +227,7 @@ function rebuild() {
   if (!hello) return;
   for (const part of [bars, symmetry, contacts, envelopes, faces]) part.build(hello, choices);
   showSides(choices.mirrored);
+  frontal.build(hello, choices);
   nameHalves();
   mirror.flip(choices.mirrored);
   guide.flip(choices.mirrored);

@@ -77,3 +77,14 @@ def test_what_is_no_face_is_told():
     ):
         with pytest.raises(error, match=says):
             cloud.turn(wrong)
+
+
+@pytest.mark.parametrize("angles", [(0, 0, 0), (20, 0, 0), (-15, 8, 5)])
+def test_what_a_face_does_beside_the_turn_is_what_it_did_at_rest(angles):
+    points, moves, cloud = cloud_of(unused=range(468, 478))
+    found = cloud.movement(turned(points + 0.5 * moves[0], HeadPose(*angles), 1.1, (7, -4)))
+    assert found.turn.yaw_deg == pytest.approx(angles[0], abs=0.5)
+    way, still = found.moved_px[:150], found.moved_px[200:468]
+    np.testing.assert_allclose(way.mean(0), 0.5 * moves[0, 0], atol=0.6)
+    assert np.abs(still).mean() < 0.6
+    assert (found.moved_px[468:] == 0).all()

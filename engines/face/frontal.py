@@ -1,0 +1,106 @@
+"""A turned face shown as it would be seen from the front: the person's own pixels, the head's turn undone.
+
+The 3D face says where every point of the skin is seen (engines/face/rigid_flow.py).  What the turn hides is filled from
+the neutral face, in the light of now, and hatched: nobody sees what a hidden cheek does, and the other one is not
+mirrored onto it, because patients' faces are not even.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from engines.face.arrays import Floats, Picture, check_array, check_out, frozen
+from engines.face.head_turn import HeadFitter, HeadMovement, HeadTurn
+from engines.face.rigid_flow import RigidHead
+
+_SPARSE = 6  # px between the pixels by which the light of two pictures is compared
+_LIGHT = (0.5, 2.0)  # least and most that the neutral face is made darker or brighter
+_HATCH_PX = 128.0  # sides over this are the period of the hatching
+_HATCH_DARK = np.float32(0.62)
+
+
+class Frontal(NamedTuple):
+    """A frontal face.
+
+    picture: (size, size, 3) uint8 BGR.  hidden: share of the face that cannot be seen and is filled, 0..1.
+    """
+
+    picture: Picture
+    hidden: float
+
+
+class FrontalFace:
+    """One person's neutral face, and what turns of it are undone with.  Not for two threads at once."""
+
+    def __init__(self, fitter: HeadFitter, neutral: Picture, landmarks_px: npt.NDArray[np.floating]) -> None:
+        """neutral: (size, size, 3) uint8 BGR crop with the face at rest.  landmarks_px: (478, 2) px in it.
+
+        Raises BadInput and FaceLost as RigidHead does.
+        """
+        side = neutral.shape[0]
+        check_array(neutral, "neutral face", np.uint8, (side, side, 3))
+        self.head = RigidHead(fitter, landmarks_px, side)
+        self.neutral = np.array(neutral)
+        self._trust = np.zeros((side, side), np.float32)
+        self._still = np.zeros_like(self.neutral)
+        self._face_px = float(self.head.face.sum())
+
+    def movement(self, landmarks_px: npt.NDArray[np.floating]) -> HeadMovement:
+        """How the head is turned in another crop of the same size, and the rest.  Errors: `HeadCloud.turn`."""
+        return self.head.movement(landmarks_px)
+
+    def unturned(self, picture: Picture, turn: HeadTurn) -> Picture:
+        """The picture brought to rest, hidden skin smeared; a buffer that the next call fills anew."""
+        return self.head.unturned(picture, turn, self._still)
+
+    def show(self, still: Picture, turn: HeadTurn, out: Picture | None = None) -> Frontal:
+        """The frontal face.
+
+        still: (size, size, 3) uint8 BGR, `unturned`.  out: the same, filled and given back.
+        Raises BadInput when an array does not fit.
+        """
+        out = np.empty_like(self.neutral) if out is None else out
+        check_out(out, np.uint8, self.neutral.shape)
+        check_array(still, "face brought to rest", np.uint8, self.neutral.shape)
+        trust = self.head.trust(turn, self._trust)
+        light = _light(still, self.neutral, trust)
+        period = max(2, round(2 * self.head.size / _HATCH_PX))
+        pictures = frozen(still), frozen(self.neutral), frozen(self.head.face), frozen(trust)
+        hidden = _lay(*pictures, frozen(light), period, out)
+        return Frontal(out, float(hidden) / self._face_px)
+
+
+def _light(now: Picture, neutral: Picture, trust: Floats) -> Floats:
+    """(3,): how much brighter each colour is now than at rest, over skin that is seen."""
+    few = np.s_[::_SPARSE, ::_SPARSE]
+    weight = trust[few][..., None]
+    sums = [(picture[few] * weight).sum((0, 1)) + 1e-3 for picture in (now, neutral)]
+    return np.asarray(np.clip(sums[0] / sums[1], *_LIGHT), np.float32)
+
+
+def warm_up() -> None:
+    """Compile (or load) the kernel: call it before time matters."""
+    picture, plane = np.zeros((2, 2, 3), np.uint8), frozen(np.zeros((2, 2), np.float32))
+    _lay(frozen(picture), frozen(picture), plane, plane, frozen(np.ones(3, np.float32)), 2, picture.copy())
+
+
+@numba.njit(cache=True, nogil=True)
+def _lay(
+    still: Picture, neutral: Picture, face: Floats, trust: Floats, light: Floats, period: int, out: Picture
+) -> float:
+    """out = still, and where the face is hidden the neutral one in this light, hatched.  Returns the hidden pixels."""
+    hidden = 0.0
+    for y in range(out.shape[0]):
+        for x in range(out.shape[1]):
+            share = max(face[y, x] - trust[y, x], np.float32(0))
+            hidden += share
+            dark = _HATCH_DARK if (x + y) // period % 2 else np.float32(1)
+            for c in range(3):
+                filled = min(np.float32(neutral[y, x, c]) * light[c], np.float32(255)) * dark
+                value = np.float32(still[y, x, c]) * (np.float32(1) - share) + filled * share
+                out[y, x, c] = np.uint8(value + np.float32(0.5))
+    return hidden
