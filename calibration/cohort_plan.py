@@ -27,7 +27,7 @@ _MIXED_FROM = (4, 6)  # photos that go into a new face, from and to
 _GOLDEN = (math.sqrt(5) - 1) / 2  # spreads patients evenly over any number of people
 
 # What a random number is for: the second word of its seed.
-PHOTOS, CONDITION, MIXTURE, PERSON, ORDER, SIGNALS, LOOK, VIEW = range(8)
+PHOTOS, CONDITION, MIXTURE, PERSON, ORDER, SIGNALS, LOOK, VIEW, READING = range(9)
 
 
 @dataclass(frozen=True)

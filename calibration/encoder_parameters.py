@@ -84,10 +84,18 @@ class Written:
     lost: int  # frames without a face, in which the crop stood still
 
 
-class _Eye:
+def once_each(seeings: Sequence[Seeing]) -> None:
+    """Raises BadInput when a method is asked for twice, or none."""
+    if len({seeing.method for seeing in seeings}) < len(seeings) or not seeings:
+        raise BadInput("name each method once, and one at least")
+
+
+class Eye:
     """One method's networks, open."""
 
     def __init__(self, seeing: Seeing, stack: ExitStack, backend: str | None, precision: str | None) -> None:
+        """stack: closes the engines.  backend, precision: as `engines.load` takes them.  Raises BundleError."""
+
         def opened(path: Path) -> tuple[Manifest, Engine, str]:
             model = Model.read(path)
             engine = load(model, backend=backend, precision=precision)
@@ -107,7 +115,7 @@ class _Eye:
             self.about["restorer"] = {"name": its_name, "sha256": its.sha256}
 
     def row(self, crop: Picture) -> Floats:
-        """(158,) of one crop, which is as large as the largest network's or larger."""
+        """(158,) of one square crop, (side, side, 3) uint8 BGR: 52 blendshapes first."""
         if self._restorer is not None:
             crop = self._restorer.run(np.ascontiguousarray(resized(crop, self._restorer.size)))[0]
         found = self._engine.run({"face": np.ascontiguousarray(resized(crop, self._size))})
@@ -133,10 +141,9 @@ def write_parameters(
     clips = recordings.select(electrodes=True)
     if not clips:
         raise BadInput(f"{recordings.folder} has no clips with electrodes: there is nothing to read")
-    if len({seeing.method for seeing in seeings}) < len(seeings) or not seeings:
-        raise BadInput("name each method once, and one at least")
+    once_each(seeings)
     with ExitStack() as stack:
-        eyes = [_Eye(seeing, stack, backend, precision) for seeing in seeings]
+        eyes = [Eye(seeing, stack, backend, precision) for seeing in seeings]
         for eye in eyes:
             _claim(recordings.folder / PARAMETERS / eye.method, eye.about, force)
         made = there = frames = lost = 0
@@ -152,7 +159,7 @@ def write_parameters(
     return Written(made, there, frames, lost)
 
 
-def _of_clip(clip: Clip, eyes: Sequence[_Eye], landmarker: Path) -> tuple[int, int]:
+def _of_clip(clip: Clip, eyes: Sequence[Eye], landmarker: Path) -> tuple[int, int]:
     """Returns how many frames there are, and in how many no face was found."""
     rows: dict[str, list[Floats]] = {eye.method: [] for eye in eyes}
     lost = 0

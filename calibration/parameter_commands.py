@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from calibration.encoder_parameters import Seeing
 
 parameters = typer.Typer(add_completion=False)
 
@@ -16,14 +21,16 @@ def write_parameters(
         list[str],
         typer.Argument(metavar="METHOD=ENCODER[+RESTORER]", help="Bundles' folders, or names of shipped ones."),
     ],
-    data: Annotated[Path, typer.Option(help="A cohort, or recordings in MMM's layout.")],
+    data: Annotated[Path, typer.Option(help="A cohort, recordings in MMM's layout, or signals with --faces.")],
+    faces: Annotated[Path | None, typer.Option(help="Stills on which to see how an encoder reads.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what other bundles have seen.")] = False,
     backend: Annotated[str | None, typer.Option(help="tensorrt, torch, openvino or onnxruntime.")] = None,
     precision: Annotated[str | None, typer.Option(help="fp32, bf16 or fp16; the backend's fastest by default.")] = None,
 ) -> None:
     """What face encoders see in all clips with electrodes, as parameter files for EMG networks to learn from.
 
-    Methods: E_N-occluded, E_N-restored, E_S-occluded, Live. An interrupted run goes on.
+    Methods: E_N-occluded, E_N-restored, E_S-occluded, Live. An interrupted run goes on. Signals have no pictures:
+    how the encoders read is modelled on faces whose expressions are known.
     """
     from rich.console import Console
 
@@ -33,8 +40,11 @@ def write_parameters(
     from rt.assets import FACE_LANDMARKER, verify
 
     seeings = [Seeing.parse(words) for words in write]
-    recordings = Recordings.open(data)
     console = Console()
+    if faces is not None:
+        _model(console, data, faces, seeings, backend, precision)
+        return
+    recordings = Recordings.open(data)
     with counted(console, "Clips", sum(clip.id.electrodes for clip in recordings.clips), kept=True) as step:
         found = write_parameters(
             recordings,
@@ -52,3 +62,16 @@ def write_parameters(
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _model(
+    console: Console, signals: Path, faces: Path, seeings: list[Seeing], backend: str | None, precision: str | None
+) -> None:
+    from calibration.counted import counted
+    from calibration.data.face_set import FaceSet
+    from calibration.encoder_readings import MOST, write_readings
+
+    with counted(console, "Stills", MOST * len(seeings), kept=True) as step:
+        count = write_readings(signals, FaceSet.open(faces), seeings, backend, precision, done=step)
+    methods = ", ".join(seeing.method for seeing in seeings)
+    console.print(f"{signals}: {methods} as read on {count} stills of {faces}", highlight=False, soft_wrap=True)

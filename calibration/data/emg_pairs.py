@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from calibration.cohort_plan import CohortSettings
+from calibration.cohort_plan import READING, CohortSettings, random
 from calibration.cohort_signals import Signals
 from calibration.data.emg_signals import (
     ABOUT,
@@ -37,6 +37,8 @@ from calibration.data.emg_signals import (
 )
 from calibration.data.mmm import Clip, Recordings
 from calibration.data.mmm_layout import COHORT, METHODS
+from calibration.data.readings import FOLDER as READINGS
+from calibration.data.readings import Readings
 from engines.errors import BadInput
 
 AUTO = "auto"
@@ -109,12 +111,25 @@ def open_pairs(folder: Path, method: str = AUTO, chain: str = AUTO) -> Pairs:
 
 
 def _from_signals(folder: Path, method: str, chain: str) -> Pairs:
-    if method not in (AUTO, TRUTH):
-        raise BadInput(f"{folder} holds signals without pictures, so there is only the {TRUTH}, no {method!r}")
     about = read_about(folder)
     chain = _first(about["chains"]) if chain == AUTO else chain
-    clips = tuple(read_signals(folder, chain))
-    return Pairs(folder, about["profile"], TRUTH, chain, clips, _made(about), LICENCE, True)
+    if method in (AUTO, TRUTH):
+        clips = tuple(read_signals(folder, chain))
+        return Pairs(folder, about["profile"], TRUTH, chain, clips, _made(about), LICENCE, True)
+    path = folder / READINGS / f"{method}.npz"
+    if not path.is_file():
+        raise BadInput(
+            f"{folder} holds signals without pictures, so there is only the {TRUTH}, no {method!r}, until myomirror "
+            f"parameters {method}=ENCODER --data {folder} --faces FACES has said how an encoder reads"
+        )
+    readings, seed = Readings.open(path), int(about["settings"]["seed"])
+    clips = tuple(_as_read(rows, readings, seed) for rows in read_signals(folder, chain))
+    return Pairs(folder, about["profile"], method, chain, clips, f"{_made(about)}, {method} modelled", LICENCE, True)
+
+
+def _as_read(rows: Rows, readings: Readings, seed: int) -> Rows:
+    person, moment = (random(seed, READING, *name.encode()) for name in (rows.id.pid, str(rows.id)))
+    return replace(rows, expression=readings.of(rows.expression, person, moment))
 
 
 def _first(chains: Mapping[str, str]) -> str:
