@@ -26,6 +26,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from engines.errors import EngineError
 from rt import clock
 from rt.errors import BadMessage, BadSettings, LiveError, MissingDevice
 from rt.message import Guidance
@@ -69,7 +70,8 @@ class PageServer:
     """Serves the live page and tells what became of every packet.
 
     `on_outcome` and `on_wish` are called on the server's thread: they must not block. `face` makes what `/face.bin` is;
-    it is awaited once, when a page asks, and cancelled when the server stops. Typical use::
+    it is awaited once, when a page asks, and cancelled when the server stops. `heat` makes what `/heat.bin` is, in
+    milliseconds. Typical use::
 
         server = PageServer(PageSettings(), on_outcome=outcomes.append, on_wish=wishes.append)
         server.start()
@@ -86,6 +88,7 @@ class PageServer:
         on_wish: Callable[[protocol.Wish], None],
         now: Callable[[], float] = clock.now,
         face: Callable[[], Coroutine[Any, Any, bytes]] | None = None,
+        heat: Callable[[], bytes] | None = None,
     ) -> None:
         self._settings = _checked(settings)
         self._token = checked_token(settings.token) if settings.token else new_token()
@@ -93,6 +96,7 @@ class PageServer:
         self._on_wish = on_wish
         self._now = now
         self._make_face = face
+        self._make_heat = heat
         self._face_made: asyncio.Task[bytes] | None = None
         self._stopping = False
         self._hub = Hub(on_outcome, now)
@@ -242,6 +246,7 @@ class PageServer:
         routes = [
             Route("/", self._page),
             Route("/face.bin", self._face),
+            Route("/heat.bin", self._heat),
             WebSocketRoute("/live", self._live),
             Mount("/static", StaticFiles(directory=STATIC)),
         ]
@@ -269,7 +274,7 @@ class PageServer:
 
     async def _face(self, request: Request) -> Response:
         if not request.scope["knows_token"]:
-            return PlainTextResponse("Refused: open the page from the address that the session printed.", 403)
+            return _refused()
         if self._make_face is None:
             return PlainTextResponse("This session has no 3D face.", 404)
         if self._face_made is None:
@@ -283,6 +288,17 @@ class PageServer:
         except LiveError as error:
             self._face_made = None  # what is missing may be there when a page asks again
             return PlainTextResponse(str(error), 404)
+        return Response(found, media_type="application/octet-stream")
+
+    async def _heat(self, request: Request) -> Response:
+        if not request.scope["knows_token"]:
+            return _refused()
+        if self._make_heat is None:
+            return PlainTextResponse("This session has no muscle map.", 404)
+        try:
+            found = await asyncio.to_thread(self._make_heat)
+        except EngineError as error:
+            return PlainTextResponse(f"There is no muscle map: {error}", 404)
         return Response(found, media_type="application/octet-stream")
 
     async def _live(self, socket: WebSocket) -> None:
@@ -332,6 +348,10 @@ class PageServer:
         for viewer in self._hub.viewers:
             controls = viewer is self._hub.controller
             viewer.say(protocol.encode_text("role", controls=controls, viewers=len(self._hub.viewers)))
+
+
+def _refused() -> Response:
+    return PlainTextResponse("Refused: open the page from the address that the session printed.", 403)
 
 
 class Allowance:

@@ -4,6 +4,9 @@
 import { element, set } from "./bars.js";
 import { muscleName } from "./protocol.js";
 
+const SLOWER = 0.8; // share of the pictures that are shown; below it, not every picture is read
+const DRAWN = "arkit52"; // the expressions that the page can draw
+
 export class Estimate {
   // alone: there is no measured bar above it.
   constructor(channel, muscle, side, full, alone) {
@@ -66,6 +69,27 @@ export function sentence(state, ageMs, noFace) {
   if (state === "live") return "";
   const why = noFace ? "No face found. " : "";
   return state === "old" ? `${why}Estimate is ${(ageMs / 1000).toFixed(1)} s old` : `${why}No estimate yet`;
+}
+
+// Which networks say something here, how often, and why one of them does not.  engines: of the status.  shown: pictures/s.
+export function networks({ expression, exp2emg, emg2exp }, shown) {
+  const parts = [], notes = [];
+  if (expression) {
+    const hz = Number(expression.rate_hz), between = hz < SLOWER * shown ? ", interpolated," : ""; // glide.js
+    const rate = hz > 0 ? ` ${Math.round(hz)} times a second${between}` : "";
+    parts.push(`Face read${rate} by ${expression.bundle}${undrawn(expression)}${exp2emg ? `, muscles by ${exp2emg.bundle}` : ""}`);
+    notes.push(`${expression.backend}, ${expression.precision}`);
+  }
+  if (exp2emg?.learned_from) notes.push(`${exp2emg.bundle} learned from expressions of ${exp2emg.learned_from}`);
+  if (emg2exp) {
+    const waits = emg2exp.calibrated === "False" ? ", after Calibrate" : "";
+    parts.push(`Face from the muscles by ${emg2exp.bundle}${undrawn(emg2exp) || waits}`);
+  }
+  return { text: parts.join(" · "), title: notes.join("; ") };
+}
+
+function undrawn({ profile }) {
+  return profile && profile !== DRAWN ? ` (${profile}: kept and sent on, not drawn here)` : "";
 }
 
 function words(live, channel) {

@@ -2,15 +2,14 @@
 
 import { Face3D, heatScale } from "./face3d.js";
 import { set } from "./bars.js";
-import { muscleName } from "./protocol.js";
+import { WORDS } from "./heat_source.js";
 
 const KEY = "myomirror-faces";
-const NAMED_PERCENT = 5; // a muscle below that is not called active
 const $ = (id) => document.getElementById(id);
 
 export class Faces {
-  // token: what /face.bin asks for.
-  constructor(token) {
+  // token: what /face.bin asks for. source: of the heat map's values.
+  constructor(token, source) {
     this.url = `/face.bin?token=${encodeURIComponent(token)}`;
     this.panel = $("faces");
     this.main = this.panel.closest("main");
@@ -19,17 +18,15 @@ export class Faces {
       emg: { box: $("face-emg-box"), face: new Face3D($("face-emg"), this.url) },
     };
     this.state = "idle"; // then "loading", "ready" or "failed"
-    this.source = "none"; // of the heat map: "measured", "estimated" or "none"
+    this.source = source;
     this.open = this.heat = null; // null: not chosen yet
     Object.assign(this, JSON.parse(sessionStorage.getItem(KEY) ?? "{}"));
-    this.values = null;
     $("show-faces").addEventListener("click", () => this.choose({ open: !this.shown }));
     $("heat").addEventListener("change", (event) => this.choose({ heat: event.target.checked }));
   }
 
   build(hello, choices) {
     this.hello = hello;
-    this.values = new Float32Array(hello.channels.length);
     for (const { face } of Object.values(this.views)) face.setMirrored(choices.mirrored);
     for (const side of this.panel.querySelectorAll(".map-side")) {
       side.textContent = (side.dataset.at === "right") === choices.mirrored ? "R" : "L";
@@ -47,30 +44,18 @@ export class Faces {
     if (!this.shown || this.state !== "ready") return;
     this.views.camera.face.setExpression(live.expression);
     this.views.emg.face.setExpression(live.expressionEmg);
-    const on = this.heat !== false && this.source !== "none";
+    const on = this.heat !== false && this.source.kind !== "none";
     for (const { box, face } of Object.values(this.views)) {
       if (box.hidden) continue;
-      face.setHeat(on ? this.activity(live) : null, this.source === "estimated");
+      face.setHeat(on ? this.source.read(live) : null, this.source.kind === "estimated");
       face.draw();
     }
   }
 
-  // Activity per channel, 1 = 100 %; what has no contact or no reference is left out.
-  activity(live) {
-    const measured = this.source === "measured", percent = measured ? live.percent : live.estimatePercent;
-    for (let i = 0; i < this.values.length; i++) {
-      this.values[i] = measured && live.contact[i] === 0 ? NaN : percent[i] / 100;
-    }
-    return this.values;
-  }
-
-  // A few times a second. emg, guess: "live", "old" or "none". ages: ms of both expressions.
-  write(live, emg, guess, ages) {
+  // A few times a second. ages: ms of both expressions.
+  write(live, ages) {
     const camera = live.expression.length > 0, muscles = live.expressionEmg.length > 0;
-    const measured = emg === "live" && live.percent.some((value) => !Number.isNaN(value));
-    const estimated = guess === "live" && live.estimatePercent.some((value) => !Number.isNaN(value));
-    this.source = measured ? "measured" : estimated ? "estimated" : "none";
-    this.available ||= camera || muscles || measured || estimated; // once there, it does not come and go
+    this.available ||= camera || muscles || this.source.available;
     this.views.camera.box.hidden = muscles && !camera;
     this.views.emg.box.hidden = !muscles;
     set($("face-camera-name"), camera ? "From the camera" : "At rest");
@@ -91,22 +76,11 @@ export class Faces {
     const heat = this.heat !== false;
     $("heat-legend").hidden = !heat;
     if (!heat || !this.shown) return;
-    $("heat-legend").dataset.source = this.source;
-    const words = { measured: "Measured", estimated: "Estimated from the picture, relative", none: "No muscle values" };
-    set($("heat-source"), words[this.source]);
-    set($("heat-end"), this.source === "estimated" ? "100 %" : "100 %MVC");
-    set($("heat-most"), this.source === "none" ? "" : this.strongest(live));
-  }
-
-  strongest(live) {
-    const values = this.activity(live);
-    let most = -1;
-    values.forEach((value, i) => {
-      if (value > (most < 0 ? NAMED_PERCENT / 100 : values[most])) most = i;
-    });
-    if (most < 0) return "All at rest";
-    const { muscle, side } = this.hello.channels[most];
-    return `Most: ${muscleName(muscle)}${side === "midline" ? "" : ` ${side}`}`;
+    const { kind, end } = this.source;
+    $("heat-legend").dataset.source = kind;
+    set($("heat-source"), WORDS[kind]);
+    set($("heat-end"), end);
+    set($("heat-most"), kind === "none" ? "" : this.source.strongest(live));
   }
 
   // Opens and closes the panel; the first time it opens, the face is fetched.

@@ -14,6 +14,8 @@ export class Mirror {
     this.epoch = 0; // rises when everything under way is to be forgotten
     this.decoding = Promise.resolve(); // ends when the newest picture has been decoded and lined up
     this.last = null; // the one on the canvas, kept so that a flip shows at once
+    this.packet = null; // that it came with
+    this.overlay = null; // paint(context, packet, picture): what is drawn over every picture
   }
 
   // Decodes at once, lines up in order of arrival, then calls ready(). A picture that is not drawn is answered so.
@@ -46,12 +48,17 @@ export class Mirror {
     if (!next) return null;
     this.last?.close();
     this.last = next.bitmap;
+    this.packet = next.packet;
     this.paint();
     return next.packet;
   }
 
   flip(mirrored) {
     this.mirrored = mirrored;
+    this.again();
+  }
+
+  again() {
     if (this.last) this.paint();
   }
 
@@ -74,5 +81,6 @@ export class Mirror {
     if (this.mirrored) context.setTransform(-1, 0, 0, 1, canvas.width, 0);
     else context.setTransform(1, 0, 0, 1, 0, 0);
     context.drawImage(last, 0, 0);
+    this.overlay?.paint(context, this.packet, last);
   }
 }

@@ -1,6 +1,7 @@
 // Numbers, lights and sentences that change about once a second.
 
 import { set } from "./bars.js";
+import { networks } from "./estimates.js";
 
 export const $ = (id) => document.getElementById(id);
 
@@ -59,7 +60,7 @@ export function showStatus(status) {
   showRecording(status);
   showStages(status.stages);
   showEngine(status.engines.restore);
-  showEstimator(status.engines);
+  showEstimator(status.engines, status.fps_shown);
   sentence("alarms", status.alarms.join("  "));
   sentence("calibration", status.calibration);
 }
@@ -86,15 +87,13 @@ function showEngine(engine) {
   set($("engine"), engine ? `Electrodes removed by ${engine.bundle} (${engine.backend}, ${engine.precision})` : "");
 }
 
-// What reads the face, how often, and what makes muscles of it.
-function showEstimator({ expression, exp2emg }) {
-  if (!expression) return set($("estimator"), "");
-  const rate = Number(expression.rate_hz) > 0 ? ` ${Math.round(Number(expression.rate_hz))} times a second` : "";
-  const muscles = exp2emg ? `, muscles by ${exp2emg.bundle}` : "";
-  const taught = exp2emg?.learned_from ? `; ${exp2emg.bundle} learned from expressions of ${exp2emg.learned_from}` : "";
-  $("estimator").title = `${expression.backend}, ${expression.precision}${taught}`;
-  set($("estimator"), `Face read${rate} by ${expression.bundle}${muscles}`);
-  set($("key-guess"), `estimated from the picture, ${exp2emg?.relative_to === "strongest muscle" ? "% of the strongest muscle" : "relative"}`);
+// What reads the face, how often, what makes muscles of it, and what makes a face of the muscles.
+function showEstimator(engines, shown) {
+  const { text, title } = networks(engines, shown);
+  set($("estimator"), text);
+  $("estimator").title = title;
+  if (!engines.exp2emg) return;
+  set($("key-guess"), `estimated from the picture, ${engines.exp2emg.relative_to === "strongest muscle" ? "% of the strongest muscle" : "relative"}`);
 }
 
 function sentence(id, text) {

@@ -104,18 +104,19 @@ def hello() -> Hello:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Feed]]:
-    """Start a fed server: serve(port=..., token=..., hello=..., picture=..., face=...), stopped at the test's end."""
+    """Start a fed server: serve(port=..., hello=..., picture=..., face=..., heat=...), stopped at the test's end."""
     feeds: list[Feed] = []
 
     def start(
         hello: Hello = HELLO,
         picture: Callable[[int], bytes] | None = None,
         face: Callable[[], Coroutine[Any, Any, bytes]] | None = None,
+        heat: Callable[[], bytes] | None = None,
         **settings: Any,
     ) -> Feed:
         outcomes: deque[Outcome] = deque()
         wishes: deque[Wish] = deque()
-        server = PageServer(PageSettings(**settings), outcomes.append, wishes.append, face=face)
+        server = PageServer(PageSettings(**settings), outcomes.append, wishes.append, face=face, heat=heat)
         server.start()
         server.set_hello(hello)
         jpeg = left_half_red()

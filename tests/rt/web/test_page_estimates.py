@@ -100,8 +100,56 @@ def test_an_estimate_is_never_judged_as_right_or_wrong(guessed, open_page):
 
 
 def test_how_the_face_is_read_and_how_often_is_said(guessed, open_page):
+    feed = guessed()
+    page = open_page(feed)
+    words = "Face read 15 times a second, interpolated, by encoder-cpu, muscles by exp2emg"
+    until(lambda: words in page.inner_text("#estimator"))
+    feed.status = replace(feed.status, fps_shown=15.0)
+    until(lambda: "Face read 15 times a second by encoder-cpu" in page.inner_text("#estimator"))
+
+
+def test_why_the_muscles_drive_no_face_is_said(guessed, open_page):
+    feed = guessed()
+    driven = {"backend": "openvino", "bundle": "emg2exp", "precision": "fp32", "profile": "arkit52"}
+    feed.status = replace(feed.status, engines={"emg2exp": {**driven, "calibrated": "False"}})
+    page = open_page(feed)
+    until(lambda: page.inner_text("#estimator") == "Face from the muscles by emg2exp, after Calibrate")
+    feed.status = replace(feed.status, engines={"emg2exp": {**driven, "calibrated": "True"}})
+    until(lambda: page.inner_text("#estimator") == "Face from the muscles by emg2exp")
+    feed.status = replace(feed.status, engines={"emg2exp": {**driven, "profile": "flame55"}})
+    until(lambda: "(flame55: kept and sent on, not drawn here)" in page.inner_text("#estimator"))
+
+
+GLIDE = """async () => {
+  const { Glide } = await import("/static/glide.js");
+  const glide = new Glide(), nothing = new Float32Array(0), found = [];
+  const at = (t, value, estimate = nothing) => {
+    const expression = Float32Array.of(value, NaN);
+    const live = { tSent: t, expression, estimatePercent: estimate, estimateSpread: nothing };
+    glide.follow(live);
+    found.push(live.expression[0]);
+    return live;
+  };
+  for (const [t, value] of [[0, 0], [0.1, 0], [0.2, 1], [0.23, 1], [0.25, 1], [0.3, 1], [0.4, 1]]) at(t, value);
+  const late = at(9, 0.5, Float32Array.of(NaN, 10)), next = at(9.1, 0.5, Float32Array.of(40, 30));
+  const mid = at(9.15, 0.5, Float32Array.of(40, 30));
+  const fast = [[10, 0], [10.033, 1], [10.066, 0]].map(([t, v]) => at(t, v).expression[0]);
+  return { found: found.slice(0, 7), late: late.expression[0], fast, first: [...late.estimatePercent].map(String),
+    next: [...next.estimatePercent], mid: [...mid.estimatePercent], empty: late.estimateSpread.length };
+}"""
+
+
+def test_between_two_readings_it_glides_and_never_runs_ahead(guessed, open_page):
     page = open_page(guessed())
-    until(lambda: "Face read 15 times a second by encoder-cpu, muscles by exp2emg" in page.inner_text("#estimator"))
+    said = page.evaluate(GLIDE)
+    # 0.2 s after the reading before: half of the way after 0.1 s, all of it when the next one is due
+    assert said["found"] == pytest.approx([0, 0, 0, 0.15, 0.25, 0.5, 1], abs=1e-5)
+    assert said["late"] == 0.5  # after a long pause at once
+    assert said["fast"] == [0, 1, 0]  # as fast as the pictures: as it is
+    assert said["first"] == ["NaN", "10"]
+    assert said["next"] == [40, 10]  # what could not be said before counts at once
+    assert said["mid"] == [40, 20]
+    assert said["empty"] == 0
 
 
 def test_a_network_that_does_not_say_how_sure_it_is_has_no_line(guessed, open_page):

@@ -16,6 +16,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from engines.errors import BundleError
 from rt import clock
 from rt.errors import BadSettings, MissingDevice
 from rt.web import protocol
@@ -344,6 +345,24 @@ def test_without_a_face_there_is_a_sentence_and_another_attempt(serve):
     bare = serve()
     none = get(bare, f"/face.bin?token={bare.server.token}")
     assert (none.status_code, none.text) == (404, "This session has no 3D face.")
+
+
+def test_the_muscle_map_is_for_who_knows_the_token_and_says_why_there_is_none(serve):
+    answers = [BundleError("the bundle is altered."), None]
+
+    def heat():
+        if (answer := answers.pop(0)) is not None:
+            raise answer
+        return b"the map"
+
+    feed = serve(heat=heat)
+    assert get(feed, "/heat.bin").status_code == 403
+    first = get(feed, f"/heat.bin?token={feed.server.token}")
+    assert (first.status_code, first.text) == (404, "There is no muscle map: the bundle is altered.")
+    assert get(feed, f"/heat.bin?token={feed.server.token}").content == b"the map"
+    bare = serve()
+    none = get(bare, f"/heat.bin?token={bare.server.token}")
+    assert (none.status_code, none.text) == (404, "This session has no muscle map.")
 
 
 def test_a_face_that_is_being_made_does_not_hold_the_end(serve):
