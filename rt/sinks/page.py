@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, NamedTuple
 
+from engines.emg.heat_landmarks import heat_file
 from engines.emg.montage import FRIDLUND, KURAMOTO, Montage
 from rt import clock
 from rt.errors import BadSettings, LiveError
@@ -31,7 +32,8 @@ _LAST_ANSWERS_S = 0.25  # at the end, how long to wait for what browsers still o
 _ALARM_SHOWN_S = 15.0
 _ANSWER_SHOWN_S = 5.0  # how long the outcome of a calibration stays
 _CALIBRATION_SLACK_S = 2.0  # filters settle before the seconds begin to count
-_MORE_OF_ENGINES = ("rate_hz", "every", "relative_to", "learned_from", "calibrated")  # facts that only some tell
+# Facts that only some tell
+_MORE_OF_ENGINES = ("rate_hz", "every", "relative_to", "learned_from", "calibrated", "profile")
 _CALM = 0.25  # weight of the newest half second in the frame rates shown
 
 
@@ -133,8 +135,8 @@ class PageSink(Node[PageSinkSettings]):
         self._outcomes: deque[Outcome] = deque()
         self._wishes: deque[Wish] = deque()
         address = PageSettings(settings.host, settings.port, settings.token)
-        face = functools.partial(face_file, montage)
-        self._server = PageServer(address, self._outcomes.append, self._wishes.append, face=face)
+        face, heat = functools.partial(face_file, montage), functools.partial(heat_file, montage)
+        self._server = PageServer(address, self._outcomes.append, self._wishes.append, face=face, heat=heat)
         self._sent: dict[int, _Sent] = {}
         shown = {"view": settings.view, "amount": settings.amount, "side": settings.side, "target": settings.target}
         self._statuses = StatusBoard({**shown, "restore": settings.removal})

@@ -10,6 +10,9 @@ import { Envelopes } from "./envelopes.js";
 import * as estimates from "./estimates.js";
 import { Faces } from "./faces.js";
 import { FrontalView } from "./frontal.js";
+import { Glide } from "./glide.js";
+import { HeatPicture } from "./heat_picture.js";
+import { HeatSource } from "./heat_source.js";
 import { Mirror } from "./mirror.js";
 import { $, showHello, showSides, showStatus, speak } from "./panel.js";
 import { Practise, showHalves } from "./practise.js";
@@ -23,7 +26,9 @@ const mirror = new Mirror($("picture"), $("stage"));
 const bars = new Bars($("bars")), symmetry = new Symmetry($("symmetry"));
 const contacts = new Contacts($("contact-map"), $("contact-summary"), $("contact-rows"));
 const envelopes = new Envelopes($("plot"), $("legend"));
-const key = token(), faces = new Faces(key);
+const key = token(), heat = new HeatSource(), faces = new Faces(key, heat);
+const glide = new Glide();
+const heatPicture = (mirror.overlay = new HeatPicture(key, heat, () => mirror.again()));
 const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 
 let hello = null, live = null, status = null;
@@ -57,9 +62,10 @@ function takePacket(buffer, answer) {
   const reply = (drawn) => answer(new DataView(buffer).getUint32(8, true), drawn, performance.now() - received);
   if (!live || document.hidden) return reply(false);
   live.read(buffer);
+  glide.follow(live);
   connection.heardAt(live.tSent, received);
   envelopes.add(live);
-  const packet = { id: live.id, tCapture: live.tCapture, flags: live.flags, reply };
+  const packet = { id: live.id, tCapture: live.tCapture, flags: live.flags, landmarks: live.landmarks, reply };
   if (live.jpeg) mirror.take(live.jpeg, packet, ask);
   else answers.push(packet);
   ask();
@@ -156,7 +162,9 @@ function watch() {
     lastWrite = now;
     for (const part of [bars, symmetry, contacts]) part.write(live, emg, guess);
     frontal.write(live, emg, connection.ageMs(frontal.t, now));
-    faces.write(live, emg, guess, { camera: connection.ageMs(live.tExpression, now), emg: connection.ageMs(live.tExpressionEmg, now) });
+    heat.judge(live, emg, guess);
+    heatPicture.write(live);
+    faces.write(live, { camera: connection.ageMs(live.tExpression, now), emg: connection.ageMs(live.tExpressionEmg, now) });
   }
   if (now - lastSpeak > SPEAK_MS) {
     lastSpeak = now;
@@ -225,7 +233,7 @@ function nameHalves() {
 
 function rebuild() {
   if (!hello) return;
-  for (const part of [bars, symmetry, contacts, envelopes, faces]) part.build(hello, choices);
+  for (const part of [bars, symmetry, contacts, envelopes, heat, faces, heatPicture]) part.build(hello, choices);
   showSides(choices.mirrored);
   frontal.build(hello, choices);
   nameHalves();
