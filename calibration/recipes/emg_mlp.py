@@ -13,6 +13,8 @@ onsets too flat.  Each of ours is a setting, so that each is a row of the table:
 
     myomirror train emg_mlp --data DIR --out BUNDLE --set direction=emg2exp --set fold=0
     myomirror train emg_mlp --data DIR --out ROWS --ablation ours_folds ; myomirror evaluate ROWS/*/fold_? --data DIR
+    myomirror train emg_mlp --data DIR --out ROWS --ablation table2     ; the same: the paper's Table 2 and the truth,
+                                    once `myomirror parameters` has written what the encoders see (or how they read)
 """
 
 import math
@@ -251,6 +253,7 @@ _VARIANTS: dict[str, dict[str, Any]] = {
 }
 _FOLDS: dict[str, dict[str, Any]] = {f"fold_{fold}": {"fold": fold} for fold in range(FOLDS)}
 _METHODS = ("Truth", "EIFER", "SMIRK", "MediaPipe", *SEEN)
+_TABLE_2 = ("E_N-occluded", "E_N-restored", "E_S-occluded", "Truth")
 
 
 def _in_folds(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -263,6 +266,7 @@ def _ablations(variants: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[s
     found: dict[str, Mapping[str, Mapping[str, Any]]] = {
         "folds": _FOLDS,
         **{f"folds_{name}": _in_folds({name: own}) for name, own in methods.items()},
+        "table2": _in_folds({method: {"method": method} for method in _TABLE_2}),
     }
     if variants:
         found |= {"ours": variants, "ours_folds": _in_folds(variants)}

@@ -12,11 +12,12 @@ torch = pytest.importorskip("torch")
 from rich.console import Console  # noqa: E402
 
 from calibration.data.emg_pairs import open_pairs  # noqa: E402
+from calibration.data.readings import FOLDER, Readings  # noqa: E402
 from calibration.distributed import Ranks  # noqa: E402
 from calibration.emg_evaluation import evaluate, score  # noqa: E402
 from calibration.evaluation import Request, as_json, evaluation_of  # noqa: E402
 from calibration.loop import Run, train  # noqa: E402
-from calibration.recipes.emg_mlp import EmgMlpSettings, EmgTraining  # noqa: E402
+from calibration.recipes.emg_mlp import KIND, EmgMlpSettings, EmgTraining  # noqa: E402
 from calibration.setting_words import changed  # noqa: E402
 from calibration.train_order import Order, work_folder  # noqa: E402
 from engines.bundle import read_bundle, write_bundle  # noqa: E402
@@ -115,6 +116,35 @@ def test_a_row_is_its_folds_together(rows, signals_folder):
     folds = [asked(signals_folder, rows / "paper" / f"fold_{fold}")[0]["rows"]["paper, exp2emg"] for fold in (0, 3)]
     both = asked(signals_folder, rows / "paper" / "fold_0", rows / "paper" / "fold_3")[0]["rows"]["paper, exp2emg"]
     assert both["rms"]["mean"] == pytest.approx(np.mean([one["rms"]["mean"] for one in folds]), rel=1e-6)
+
+
+@pytest.fixture(scope="module")
+def table_2(signals_folder, tmp_path_factory):
+    """(folder of signals that says how three encoders read, the rows of `--ablation table2`, one fold each)."""
+    data, out = tmp_path_factory.mktemp("read") / "signals", tmp_path_factory.mktemp("table2")
+    shutil.copytree(signals_folder, data)
+    nothing, same = np.zeros((52, 52), np.float32), np.eye(52, dtype=np.float32)
+    rows = {name: own for name, own in KIND.ablations["table2"].items() if own["fold"] == 2}
+    for share, method in enumerate(own["method"] for own in rows.values() if own["method"] != "Truth"):
+        seen = Readings(same * np.float32(0.4 + 0.2 * share), np.zeros(52, np.float32), nothing, nothing)
+        seen.write(data / FOLDER / f"{method}.npz")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("calibration.face_bundle.find_spec", lambda name: None)
+        for name, own in rows.items():
+            bundle_at(out / name, data, **own)
+    return data, out
+
+
+def test_table_2_is_one_command_each_row_on_its_own_expressions(table_2):
+    data, out = table_2
+    report, text = asked(data, *sorted(out.glob("*/fold_?")))
+    methods = {one["row"]: one["method"] for one in report["bundles"].values()}
+    assert methods == {name: name for name in ("E_N-occluded", "E_N-restored", "E_S-occluded", "Truth")}
+    assert [one["held_out"] for one in report["bundles"].values()] == [True] * 4
+    for name in methods:
+        assert f"{name}, exp2emg" in text
+    errors = [row["rms"]["mean"] for row in report["rows"].values()]
+    assert len({round(error, 6) for error in errors}) == 4  # none was judged on another's expressions
 
 
 def test_the_manifest_agrees_with_the_table(rows, signals_folder):
