@@ -397,6 +397,9 @@ restore:                        # electrodes removed from the picture; or `resto
 #   emg2exp: emg2exp            # a face from the muscles alone
 # motion:                       # the face from the front, head pose, symmetry of the movement; needs ICT-FaceKit
 #   face_camera_deg: 20         # turned further than that, the page asks to face the camera
+# practise:
+#   map: pixel-smile-open       # the movement that comes first
+#   people: people              # each person's own maps, from `myomirror calibrate STATION --subject ID`
 page:
   muscles: [zygomaticus, orbicularis_oculi]
   trained: zygomaticus
