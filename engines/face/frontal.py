@@ -47,7 +47,10 @@ class FrontalFace:
         self.neutral = np.array(neutral)
         self._trust = np.zeros((side, side), np.float32)
         self._still = np.zeros_like(self.neutral)
-        self._face_px = float(self.head.face.sum())
+        self._seen = frozen(
+            self.head.trust(self.head.turn(landmarks_px))
+        )  # at rest; the face's rim turns away then too
+        self._seen_px = float(self._seen.sum())
 
     def movement(self, landmarks_px: npt.NDArray[np.floating]) -> HeadMovement:
         """How the head is turned in another crop of the same size, and the rest.  Errors: `HeadCloud.turn`."""
@@ -69,9 +72,12 @@ class FrontalFace:
         trust = self.head.trust(turn, self._trust)
         light = _light(still, self.neutral, trust)
         period = max(2, round(2 * self.head.size / _HATCH_PX))
-        pictures = frozen(still), frozen(self.neutral), frozen(self.head.face), frozen(trust)
-        hidden = _lay(*pictures, frozen(light), period, out)
-        return Frontal(out, float(hidden) / self._face_px)
+        hidden = _lay(frozen(still), frozen(self.neutral), self._seen, frozen(trust), frozen(light), period, out)
+        return Frontal(out, float(hidden) / self._seen_px)
+
+    def hidden_share(self, trust: Floats) -> float:
+        """How much of the skin that is seen at rest is hidden now, 0..1.  trust: of the turn, RigidHead.trust."""
+        return float(np.maximum(self._seen - trust, 0).sum()) / self._seen_px
 
 
 def _light(now: Picture, neutral: Picture, trust: Floats) -> Floats:
@@ -90,13 +96,13 @@ def warm_up() -> None:
 
 @numba.njit(cache=True, nogil=True)
 def _lay(
-    still: Picture, neutral: Picture, face: Floats, trust: Floats, light: Floats, period: int, out: Picture
+    still: Picture, neutral: Picture, seen: Floats, trust: Floats, light: Floats, period: int, out: Picture
 ) -> float:
-    """out = still, and where the face is hidden the neutral one in this light, hatched.  Returns the hidden pixels."""
+    """out = still, and where skin seen at rest is hidden the neutral face, hatched.  Returns how many pixels that is."""
     hidden = 0.0
     for y in range(out.shape[0]):
         for x in range(out.shape[1]):
-            share = max(face[y, x] - trust[y, x], np.float32(0))
+            share = max(seen[y, x] - trust[y, x], np.float32(0))
             hidden += share
             dark = _HATCH_DARK if (x + y) // period % 2 else np.float32(1)
             for c in range(3):

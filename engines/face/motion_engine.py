@@ -106,8 +106,7 @@ class MotionEngine:
         found: npt.NDArray[np.uint8] = self._engine.run(arrays)["face"].copy()
         if self._strategy == "frame-to-frame":
             self._before[:] = picture
-        face = float(self._face.head.face.sum())
-        return Frontal(found, float(np.maximum(self._face.head.face - trust, 0).sum()) / face)
+        return Frontal(found, self._face.hidden_share(trust))
 
     def close(self) -> None:
         """Close the engine."""

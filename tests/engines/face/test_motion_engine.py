@@ -63,6 +63,9 @@ class Face:
     def __init__(self, neutral):
         self.neutral, self.head = neutral, Head()
 
+    def hidden_share(self, trust):
+        return float((self.head.face - trust).mean())
+
 
 class Echo:
     """Gives the neutral face back, one brighter, and remembers."""
