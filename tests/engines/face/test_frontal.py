@@ -85,25 +85,42 @@ def test_more_turn_hides_more_and_fills_it_in_the_light_of_now(face, shot):
     assert np.median(stripes[stripes < np.median(stripes)]) < 0.45  # and on them
 
 
-def slow(still, neutral, face, trust, light, period):
+def test_what_is_around_a_turned_face_is_the_neutral_pictures(face, shot):
+    far = face._around > 0.99
+    assert 0.2 < far.mean() < 0.8
+    column = np.flatnonzero(face.head.face[:, SIZE // 2] > 0.5)
+    above, below = int(column.min()), int(column.max())
+    assert face._around[min(below + 5, SIZE - 1), SIZE // 2] < 0.1  # there a chin may be
+    assert face._around[max(above - 12, 0), SIZE // 2] > 0.9
+    for yaw, much in ((2.0, False), (-25.0, True)):
+        picture, marks = shot(yaw)
+        picture[:8] = 0  # what is not as it was at rest
+        turn = face.movement(marks).turn
+        shown = face.show(face.unturned(picture, turn), turn).picture
+        same = np.abs(shown[:4].astype(int) - face.neutral[:4]).mean() < 3
+        assert same == much
+
+
+def slow(still, neutral, face, trust, around, most, light, period):
     out, hidden = np.zeros_like(still), 0.0
     for y, x in np.ndindex(face.shape):
         share = max(float(face[y, x]) - float(trust[y, x]), 0.0)
         hidden += share
         dark = 0.62 if (x + y) // period % 2 else 1.0
         for c in range(3):
-            filled = min(float(neutral[y, x, c]) * float(light[c]), 255.0) * dark
-            out[y, x, c] = int(float(still[y, x, c]) * (1 - share) + filled * share + 0.5)
+            lit, beside = min(float(neutral[y, x, c]) * float(light[c]), 255.0), float(around[y, x]) * most
+            shown = float(still[y, x, c]) * (1 - beside) + lit * beside
+            out[y, x, c] = int(shown * (1 - share) + lit * dark * share + 0.5)
     return out, hidden
 
 
 def test_the_kernel_is_its_slow_twin():
     rng = np.random.default_rng(3)
     still, neutral = (rng.integers(0, 256, (20, 20, 3), np.uint8) for _ in range(2))
-    planes = [rng.random((20, 20), np.float32) for _ in range(2)]
+    planes = [rng.random((20, 20), np.float32) for _ in range(3)]
     light, out = np.array([0.8, 1.0, 1.7], np.float32), np.zeros((20, 20, 3), np.uint8)
-    hidden = frontal._lay(still, neutral, *planes, light, 3, out)
-    expected, share = slow(still, neutral, *planes, light, 3)
+    hidden = frontal._lay(still, neutral, *planes, np.float32(0.7), light, 3, out)
+    expected, share = slow(still, neutral, *planes, 0.7, light, 3)
     assert hidden == pytest.approx(share, rel=1e-4)
     assert np.abs(out.astype(int) - expected).max() <= 1
 
