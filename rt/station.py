@@ -145,8 +145,8 @@ class MotionSection(_Section):
         20.0,
         ge=5,
         le=45,
-        description="turned further than that, the page asks to face the camera and no symmetry is told; on 12 synthetic "
-        "people it was 3.0 percentage points off the frontal view's at 10 degrees, 4.9 at 20 and 6.3 at 30",
+        description="turned further than that, the page asks to face the camera and no symmetry is told; on 12 "
+        "synthetic people it was 3.0 percentage points off the frontal view's at 10 degrees, 4.9 at 20 and 6.3 at 30",
     )
     backend: Literal["tensorrt", "torch", "openvino", "onnxruntime"] | None = Field(
         None, description="what runs the network; null = the fastest that is there"
