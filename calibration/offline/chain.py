@@ -82,7 +82,7 @@ def _with(station: Station, wanted: Mapping[str, str], order: Order) -> Station:
     if order.restore != OFF:
         content["restore"] = {"bundle": order.restore, "view": "restored", "device": "cpu", "threads": 1}
     content["envelope"] = {**content["envelope"], "calibration": None}  # the recording's own lies in the scratch folder
-    content["practise"] = {}
+    content["practise"], content["motion"] = {}, None  # no row comes from them
     content["recording"] = {**content["recording"], "enabled": False}
     content["lsl_out"] = {"enabled": False}
     return parse_station(content, "the recording's settings")
