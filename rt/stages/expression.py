@@ -27,8 +27,8 @@ class ExpressionSettings:
     """Which bundle, what runs it, and how often.
 
     bundle: a shipped one's name or the path of one; 'mediapipe' hands the landmarker's blendshapes on.  every: 1 reads
-    every picture that comes, 2 every second one; in between the last answer holds.  backend, device, precision,
-    threads: as in `engines.load`, None = what is fastest here.
+    every picture that comes, 2 every second one; in between the last answer holds, and the page glides to the next
+    (rt/web/static/glide.js).  backend, device, precision, threads: as in `engines.load`, None = what is fastest here.
     """
 
     bundle: str = "encoder-cpu"
