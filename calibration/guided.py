@@ -27,6 +27,8 @@ from engines.face.pixel_mesh import MESH, MeshPainter, PixelMesh
 Phase = Literal["welcome", "ready", "taking", "review", "done"]
 WORDS = ("start", "again", "keep", "skip")  # what a person can say; stop is the session's
 TILES = ("You, relaxed", "Before: as on most people", "After: your own", "You, doing it")
+_INNER_LIPS = (13, 14)
+_TOGETHER, _APART = 0.011, 0.02  # of the crop's side, between the lips: a movement's, and a person's
 _LONGEST_GAP_S = 0.2  # a frame stands for no longer than this
 _EMG_PATIENCE_S = 3.0  # beyond the seconds asked for
 
@@ -43,6 +45,7 @@ class GuideSettings:
     plateau: float = 0.85  # of the strongest so far: frames below are let go
     blink: float = 0.35  # the eyes' least opening in a movement that does not shut them, of that at rest
     open: float = 0.6  # and at rest
+    patience_s: float = 5.0  # who holds still so long and never seems at rest, as after a palsy, is at rest like that
     emg_s: float = 3.0  # of muscle signal at rest, and of each contraction
 
 
@@ -105,6 +108,7 @@ class Guided:
         self._learned: Learned | None = None
         self._seen: MovementSeen | None = None
         self._count = 0
+        self._restless_s = 0.0  # how long nothing but a face that is not at rest has been in the way
         self.still: npt.NDArray[np.uint8] | None = None  # JPEG of the tiles, side by side, in the review only
 
     @property
@@ -151,6 +155,7 @@ class Guided:
         self._t_ready, self._reason, self._note, self._emg = None, None, "", ""
         self._learned, self.still, self._seen = None, None, None
         self._count = math.ceil(self.settings.countdown_s)
+        self._restless_s = 0.0
 
     def _next(self) -> None:
         if self._at:  # the relaxed face is needed until the end
@@ -213,6 +218,9 @@ class Guided:
 
     def _take(self, step: _Step, shot: Shot, reason: Reason | None, seconds: float, t_s: float) -> None:
         strength = 1.0
+        self._restless_s = self._restless_s + seconds if reason is Reason.NOT_AT_REST else 0.0
+        if self._restless_s > self.settings.patience_s:
+            reason = None
         if reason is None and step.movement is not None:
             reason, strength = self._strength(step, shot)
         self._reason = reason
@@ -237,11 +245,14 @@ class Guided:
         if self._seen is None:
             rest = _best(self._steps[0].taken, 1)[0].shot
             self._seen = MovementSeen(step.movement, _shares(rest), self._depth)
-        seen = self._seen.look(_shares(shot))
+        places = _shares(shot)
+        seen = self._seen.look(places)
         if seen.strength < self.settings.weakest:
             return (Reason.LESS if step.taken else Reason.WEAK), seen.strength
         if seen.likeness < self.settings.likeness:
             return Reason.OTHER, seen.strength
+        if lips_gap(step.movement.frame) < _TOGETHER and lips_gap(places) > _APART:
+            return Reason.LIPS, seen.strength
         strongest = max([seen.strength, *(one.strength for one in step.taken)])
         step.taken[:] = [one for one in step.taken if one.strength >= self.settings.plateau * strongest]
         return (Reason.LESS if seen.strength < self.settings.plateau * strongest else None), seen.strength
@@ -291,6 +302,12 @@ def _closer(learned: Learned) -> float | None:
 
 def _shares(shot: Shot) -> npt.NDArray[np.float32]:
     return np.asarray((shot.landmarks_px + 0.5) / len(shot.face), np.float32)
+
+
+def lips_gap(places: npt.NDArray[np.floating]) -> float:
+    """Between the lips' inner borders, shares of the crop's side."""
+    upper, lower = _INNER_LIPS
+    return float(places[lower, 1] - places[upper, 1])
 
 
 def _best(taken: Sequence[_Taken], count: int) -> list[_Taken]:

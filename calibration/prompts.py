@@ -18,9 +18,10 @@ class Reason(StrEnum):
     CLOSED = "Your eyes are closed: open them"
     MOVING = "Too much motion: hold still"
     BLURRED = "The picture is blurred: hold still, and clean the lens if it stays so"
-    NOT_AT_REST = "Your face is not at rest: let everything go loose, mouth lightly closed"
+    NOT_AT_REST = "Your face is not at rest: let everything go loose. If it is as loose as it gets, just hold still"
     WEAK = "The movement does not show yet: a little more, as far as is comfortable"
     OTHER = "That is another movement: try again as described above"
+    LIPS = "Your lips are apart: keep them together in this movement"
     LESS = "You let go: do it once more as before, and hold it"
 
 

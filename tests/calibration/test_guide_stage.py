@@ -1,16 +1,23 @@
 """The node: frames in, words out, an own map on disk when it is accepted and nothing when it is not."""
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from sitter import Sitter
 
 from calibration.guide_stage import GuideStage, GuideStageSettings
+from calibration.prompts import Reason
 from engines.face.pixel_mesh import load_pixel_mesh
+from rt import assets
 from rt.errors import BadSettings
-from rt.message import Guidance
+from rt.message import Frame, Guidance
 from rt.stage import Context
+from rt.stages.crop import CropStage, CropStageSettings
+from rt.stages.face import FaceSettings, FaceStage
 
 SMILE = "pixel-smile-open"
 
@@ -146,3 +153,36 @@ def test_what_cannot_be_fitted_is_one_sentence(tmp_path, name, sentence):
 def test_nothing_to_calibrate_is_refused(tmp_path):
     with pytest.raises(BadSettings, match="name a movement"):
         GuideStage(GuideStageSettings("P01", str(tmp_path), ()), Context("guide"))
+
+
+def test_a_real_face_is_led_through_by_what_mediapipe_sees(tmp_path):
+    """A webcam clip, to and fro: who blinks or smiles while asked to relax is told, and the smile is learned."""
+    path = Path(os.environ.get("MYOMIRROR_DATA", "")) / "video" / "neutral_smile_neutral.mp4"
+    if not path.is_file() or assets.find(assets.FACE_LANDMARKER) is None:
+        pytest.skip("needs video/neutral_smile_neutral.mp4 in $MYOMIRROR_DATA and MediaPipe's model")
+    with av.open(str(path)) as clip:
+        pictures = [picture.to_ndarray(format="bgr24") for picture in clip.decode(video=0)]
+    face = FaceStage(FaceSettings(), Context("face"))
+    crop = CropStage(CropStageSettings(), Context("crop"))
+    stage = GuideStage(GuideStageSettings("P01", str(tmp_path), (SMILE,), countdown_s=0.1), Context("guide"))
+    reasons = set()
+    try:
+        face.open()
+        stage.open()
+        for number, image in enumerate(3 * [*pictures, *pictures[::-1]]):
+            frame = Frame(number, 100 + number / 30, "host", image)
+            for node in (face, crop):
+                [(_, frame)] = node.process("frame", frame)
+            list(stage.process("frame", frame))
+            state = stage._guided.state()
+            reasons.add(state["reason"])
+            if number == 20:
+                stage.command("guide", "start")
+            if state["phase"] == "review":
+                break
+    finally:
+        face.close()
+    assert state["phase"] == "review"
+    assert {Reason.CLOSED.value, Reason.NOT_AT_REST.value} <= reasons
+    assert state["closer_db"] > 2
+    assert list(tmp_path.iterdir()) == []

@@ -115,6 +115,17 @@ def test_a_relaxed_face_that_is_none_is_not_taken_and_the_person_is_told_why(sit
     assert sitting.show(3)["progress"] > 0
 
 
+def test_a_face_that_never_seems_at_rest_is_taken_as_it_is_when_it_holds_still(sitter):
+    """After a palsy a relaxed mouth may look like half a smile; nobody is to be kept out by that."""
+    sitting = Sitting(sitter)
+    sitting.guide.say("start")
+    sitting.until("taking")
+    assert sitting.show(140, mouthSmileLeft=0.6)["progress"] == 0
+    sitting.show(2, mouthSmileLeft=0.6, shift_px=40.0)  # moving begins it anew
+    assert sitting.show(140, mouthSmileLeft=0.6)["progress"] == 0
+    assert sitting.show(20, mouthSmileLeft=0.6)["progress"] > 0
+
+
 def test_electrodes_that_could_not_be_removed_are_not_learned(sitter):
     sitting = Sitting(sitter)
     sitting.guide.say("start")
@@ -137,6 +148,16 @@ def test_no_movement_another_one_and_letting_go_are_told_apart(sitter):
     other.until("taking")
     assert other.show(3, amount=1.0)["reason"] in (Reason.WEAK.value, Reason.OTHER.value)
     assert other.state["progress"] == 0
+
+
+def test_an_open_mouth_teaches_no_movement_of_closed_lips():
+    closed = Sitting(Sitter("pixel-smile-closed"), ("pixel-smile-closed",)).neutral_done()
+    closed.until("taking")
+    assert closed.show(3, amount=1.0)["reason"] == ""
+    open_mouth = Sitting(Sitter(SMILE), ("pixel-smile-closed",)).neutral_done()
+    open_mouth.until("taking")
+    assert open_mouth.show(3, amount=1.0)["reason"] in (Reason.LIPS.value, Reason.OTHER.value)
+    assert open_mouth.state["progress"] == 0
 
 
 def test_the_strongest_hold_counts_and_not_the_way_there(sitter):
