@@ -41,7 +41,7 @@ def test_it_is_taken_when_the_while_is_over_and_is_the_mean_of_it():
         (shapes(eyeBlinkLeft=0.8, eyeBlinkRight=0.9), 2.0, Obstacle.EYES_SHUT),
         (shapes(jawOpen=0.3), 2.0, Obstacle.MOVING_FACE),
         (shapes(mouthSmileLeft=0.7), 2.0, Obstacle.MOVING_FACE),
-        (shapes(browInnerUp=0.8), 2.0, Obstacle.MOVING_FACE),
+        (shapes(browInnerUp=0.95), 2.0, Obstacle.MOVING_FACE),
     ],
 )
 def test_what_is_in_the_way_is_said_for_as_long_as_it_is(blendshapes, away_deg, obstacle):
