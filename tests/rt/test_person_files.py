@@ -2,9 +2,13 @@
 
 import pytest
 
+from engines.emg.montage import FRIDLUND
 from rt.errors import BadSettings
+from rt.graph import build_settings
+from rt.graphs.therapy import therapy_graph
 from rt.person_files import EMG_CALIBRATION, for_subject, person_folder
-from rt.station import parse_station
+from rt.sinks.page import hello
+from rt.station import parse_station, read_station
 
 
 def station(tmp_path, **envelope):
@@ -35,3 +39,26 @@ def test_without_a_named_file_the_own_folders_is_used_once_it_is_there(tmp_path)
 def test_names_and_ways_out_of_the_folder_are_refused(tmp_path, name):
     with pytest.raises(BadSettings, match="is no pseudonym"):
         for_subject(station(tmp_path), name)
+
+
+def test_a_session_of_this_person_shows_the_own_map_and_says_so(tmp_path):
+    own = tmp_path / "P02" / "pixel-lip-pucker"
+    own.mkdir(parents=True)
+    (own / "manifest.json").touch()
+    named = parse_station({"camera": {"kind": "synthetic"}, "emg": {"kind": "none"}, "practise": {"people": tmp_path}})
+    found = {}
+    for subject in ("P02", "P03"):
+        graph = therapy_graph(for_subject(named, subject), headless=False)
+        assert graph.by_name["pixel_map"].settings["own"] == str(tmp_path / subject)
+        settings = build_settings(graph.by_name["page"])
+        found[subject] = {movement.name: movement.label for movement in hello(settings, FRIDLUND).movements}
+    assert found["P02"]["pixel-lip-pucker"] == "Lip pucker (fitted to you)"
+    assert found["P03"]["pixel-lip-pucker"] == "Lip pucker"
+    assert found["P02"].keys() == found["P03"].keys()
+
+
+def test_people_are_kept_beside_the_station_file_unless_it_says_otherwise(tmp_path):
+    (tmp_path / "station.yaml").write_text("subject: P01\n")
+    assert person_folder(read_station(tmp_path / "station.yaml")) == tmp_path / "people" / "P01"
+    (tmp_path / "station.yaml").write_text("subject: P01\npractise: {people: /srv/people}\n")
+    assert str(person_folder(read_station(tmp_path / "station.yaml"))) == "/srv/people/P01"
