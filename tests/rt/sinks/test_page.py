@@ -9,15 +9,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from engines.emg.heat_landmarks import LandmarkHeat, decode_heat
 from engines.emg.montage import FRIDLUND, KURAMOTO
 from rt import clock
 from rt.errors import BadSettings, LiveError
-from rt.message import Crop, Estimate, Expression, Frame, Muscles
+from rt.message import Crop, Estimate, Expression, Face, Frame, Muscles
 from rt.sinks.page import PageSink, PageSinkSettings, StatusBoard, hello
 from rt.stage import Context
 from rt.web.protocol import Flags, Packet, decode_packet
@@ -103,6 +105,24 @@ def watched(answers: bool = True, **settings: Any) -> Iterator[tuple[PageSink, C
             yield sink, context, client
         finally:
             client.close()
+
+
+@pytest.mark.parametrize(("montage", "channels"), [("fridlund", ("F20", "F19")), ("kuramoto", ())])
+def test_the_muscle_map_is_for_the_sessions_own_channels(montage, channels):
+    with running(montage=montage, channels=channels, muscles=()) as (sink, _):
+        address = f"http://127.0.0.1:{sink._server.port}/heat.bin?token={sink._server.token}"
+        found = decode_heat(httpx.get(address, timeout=30).content)
+        wanted = LandmarkHeat.load(sink.settings.build_montage())
+        np.testing.assert_array_equal(found.heat, wanted.heat)
+        assert found.heat.shape[1] == len(channels or KURAMOTO.labels)
+
+
+def test_where_the_face_is_travels_with_its_picture():
+    face = Face(np.random.default_rng(1).uniform(0, 48, (478, 2)).astype(np.float32), np.zeros(52, np.float32))
+    with watched() as (sink, _, client):
+        sink.process("frame", frame(1, face=face))
+        shown = until(lambda: [packet for packet in client.packets if packet.jpeg], sink)[0]
+        np.testing.assert_array_equal(shown.landmarks_px, face.landmarks_px[:468])
 
 
 def test_frames_are_shown_when_the_browser_says_so():
