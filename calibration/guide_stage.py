@@ -86,7 +86,8 @@ class GuideStage(Node[GuideStageSettings]):
             return ()
         self._t_seen = clock.now()
         self.context.beat()  # a fit takes a moment
-        self._guided.look(look, shot, self.settings.removes and message.removal != "restored")
+        electrodes = self.settings.removes and message.removal != "restored"
+        self._guided.look(look, shot, electrodes or message.practise)
         return self._say()
 
     def tick(self) -> Iterable[Emit]:

@@ -173,7 +173,7 @@ class Guided:
         """Take one picture in.
 
         shot: the upright crop with landmarks in its pixels, None without a face.  covered: electrodes were to be
-        removed from it and are not.
+        removed from it and are not, or a movement is painted on it.
         """
         step = self._steps[self._at]
         seconds = self._since(look.t_s)

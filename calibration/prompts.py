@@ -12,7 +12,7 @@ class Reason(StrEnum):
 
     LOST = "No face found: sit in front of the camera, nothing before your face"
     FAR = "Your face is too small in the picture: come closer"
-    COVERED = "Electrodes could not be removed from this picture: hold still for a moment"
+    COVERED = "This picture is not your bare face, electrodes or a movement lie over it: hold still for a moment"
     TURNED = "Your head is turned away: turn to the camera"
     DARK = "The picture is too dark: more light from the front"
     CLOSED = "Your eyes are closed: open them"
