@@ -1,8 +1,10 @@
 """The frontal face live: a neutral face first, then picture and numbers, and a state for everything in the way."""
 
+import functools
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -10,6 +12,8 @@ import pytest
 
 from engines.face.blendshapes import BLENDSHAPE_INDEX
 from engines.face.demo_clip import CLEAN, DemoClip
+from engines.face.head_turn import HeadFitter
+from engines.face.mesh import FaceModel
 from rt.errors import BadSettings
 from rt.message import Face, Frame, MotionState
 from rt.sources.looped_clip import LoopedClip
@@ -33,6 +37,16 @@ def frames():
         image.flags.writeable = False
         found.append(Frame(number, 500 + number / 15, "device", image, still_face(person.landmarks_px(2 * number))))
     return found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_fitter():
+    """A fitter knows nobody, so one does for all stages: a second of work each."""
+    made = functools.cache(lambda path: HeadFitter(FaceModel.load(path)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(motion, "FaceModel", SimpleNamespace(load=lambda path: path))
+        patch.setattr(motion, "HeadFitter", made)
+        yield
 
 
 def still_face(landmarks_px, **values):
@@ -161,6 +175,34 @@ def test_a_new_neutral_face_is_taken_when_the_page_asks(frames):
     again = replace(frames[0], seq=COUNT, t_capture=600.0)
     assert states(stage, [again]) == [MotionState.HOLD_STILL]
     stage.command("view", "beside")  # not for it
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    """A network of eMotion-GAN that has learned nothing, as narrow as can be."""
+    torch = pytest.importorskip("torch")
+    from calibration.motion_bundles import motion_manifest
+    from engines.building import write_network_bundle
+    from engines.bundle import Training
+    from engines.networks.motion_gan import LIVE, MotionGan
+
+    folder = tmp_path_factory.mktemp("bundles") / "gan"
+    torch.manual_seed(0)
+    gan = MotionGan(replace(LIVE, ngf=4, warp_ngf=4))
+    taught = Training("nothing: random weights", 0, True, "CC0", 3)
+    write_network_bundle(folder, motion_manifest(gan.sizes, 32, taught, {}), gan.state_dict(), with_onnx=False)
+    return str(folder)
+
+
+@pytest.mark.parametrize("strategy", ["neutral-apex", "frame-to-frame"])
+def test_with_a_network_the_face_is_its(bundle, frames, strategy):
+    stage = opened(bundle=bundle, every=1, strategy=strategy, backend="torch", device="cpu")
+    found = [said(stage, frame) for frame in frames]
+    assert found[-1][0].state == MotionState.SHOWN
+    picture = cv2.imdecode(found[-1][1], cv2.IMREAD_COLOR)
+    assert picture.shape == (32, 32, 3)
+    assert {"role": "motion", "bundle": "gan", "backend": "torch"}.items() <= stage.context.facts.items()
+    stage.close()
 
 
 def test_a_torn_picture_says_nothing(ready, frames, monkeypatch):
