@@ -100,7 +100,7 @@ class ExpressionSection(_Section):
         description="a face encoder: a shipped bundle's name or the path of one; 'mediapipe' = the blendshapes of the "
         "landmark model, for an exp2emg that learned from them; electrodes over the brows disturb them",
     )
-    every: int = Field(1, ge=1, le=10, description="1 = every picture, 2 = every second one; in between it holds")
+    every: int = Field(1, ge=1, le=10, description="1 = every picture, 2 = every second; the page glides in between")
     backend: Literal["tensorrt", "torch", "openvino", "onnxruntime"] | None = Field(
         None, description="what runs the network; null = the fastest that is there"
     )

@@ -1,6 +1,6 @@
-// Between two readings of the face: where the network reads fewer pictures than are shown, faces and estimates glide from
-// one reading to the next instead of jumping. They arrive when the next one is due, so they are late by the time between
-// two readings at most; nothing is guessed ahead.
+// Between two readings of the face: where the network reads fewer pictures than are shown, faces and estimates glide
+// from one reading to the next instead of jumping. They arrive when the next one is due, so they are late by the time
+// between two readings at most; nothing is guessed ahead.
 
 const EVERY_PICTURE_S = 0.045; // readings that come as fast as that are shown as they are
 const LONGEST_S = 0.3; // after a longer pause the new reading counts at once
