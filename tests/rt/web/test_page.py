@@ -58,8 +58,8 @@ def with_values(**changed: Any) -> Callable[[Any], Any]:
 def test_frames_are_drawn_and_acknowledged(serve, open_page):
     feed = serve()
     open_page(feed)
-    until(lambda: sum(o.reason == "" for o in feed.outcomes) > 10)
-    drawn = [o for o in feed.outcomes if o.reason == ""]
+    until(lambda: sum(o.reason == "" for o in list(feed.outcomes)) > 10)
+    drawn = [o for o in list(feed.outcomes) if o.reason == ""]
     assert all(o.draw_ms > 0 for o in drawn)
 
 
@@ -347,7 +347,7 @@ def test_damaged_picture_is_counted_and_the_page_goes_on(serve, open_page):
     page = open_page(feed)
     good = feed.picture(0)
     feed.picture = lambda n: good[:300] if n % 2 else good
-    until(lambda: sum(o.reason == "viewer_busy" for o in feed.outcomes) > 5)
+    until(lambda: sum(o.reason == "viewer_busy" for o in list(feed.outcomes)) > 5)
     settled = len(feed.outcomes)
     until(lambda: sum(o.reason == "" for o in list(feed.outcomes)[settled:]) > 5)
     assert corner_colours(page) == ("blue", "red")
@@ -371,7 +371,7 @@ def test_nothing_leaves_this_machine(serve, open_page, browser):
     page.on("websocket", lambda found: sockets.append(found.url))
     page.goto(feed.server.url)
     page.click("#begin")
-    until(lambda: sum(o.reason == "" for o in feed.outcomes) > 5)
+    until(lambda: sum(o.reason == "" for o in list(feed.outcomes)) > 5)
     origin = f"127.0.0.1:{feed.server.port}/"
     assert len(asked) > 10
     assert all(url.startswith((f"http://{origin}", f"blob:http://{origin}")) for url in asked)

@@ -157,11 +157,11 @@ def test_packets_come_with_credits_and_are_settled(serve):
         answered = answer_all(page, 0.5)
         assert answered > 5
         time.sleep(0.5)  # does not answer any more: three are sent, the newest waits, the others are dropped
-        until(lambda: Counter(o.reason for o in feed.outcomes)["viewer_busy"] > 3)
-        assert Counter(o.reason for o in feed.outcomes)[""] == answered
+        until(lambda: Counter(o.reason for o in list(feed.outcomes))["viewer_busy"] > 3)
+        assert Counter(o.reason for o in list(feed.outcomes))[""] == answered
     feed.stop()
     feed.server.stop()
-    assert Counter(o.packet_id for o in feed.outcomes) == Counter(range(feed.published))
+    assert Counter(o.packet_id for o in list(feed.outcomes)) == Counter(range(feed.published))
 
 
 @pytest.mark.parametrize(
