@@ -19,6 +19,7 @@ _RATE_HZ = 4096.0
 _PRESET = "standard"
 RESTORE = "restore-cpu"
 ENCODER, EXP2EMG, EMG2EXP = "encoder-cpu", "exp2emg", "emg2exp"
+_READ_EVERY = 2  # pictures: on two cores, on which a browser draws as well; the page glides in between and says so
 
 
 def demo_station(
@@ -64,7 +65,7 @@ def demo_estimates() -> dict[str, Any]:
     if ENCODER not in there:
         both[EXP2EMG] = None
     return {
-        "expression": {"bundle": ENCODER} if ENCODER in there else None,
+        "expression": {"bundle": ENCODER, "every": _READ_EVERY} if ENCODER in there else None,
         "estimate": both if any(both.values()) else None,
     }
 
