@@ -146,7 +146,7 @@ class MotionSection(_Section):
         ge=5,
         le=45,
         description="turned further than that, the page asks to face the camera and no symmetry is told; on 12 "
-        "synthetic people it was 3.0 percentage points off the frontal view's at 10 degrees, 4.9 at 20 and 6.3 at 30",
+        "synthetic people it was 3.2 percentage points off the frontal view's at 10 degrees, 5.0 at 20 and 6.8 at 30",
     )
     backend: Literal["tensorrt", "torch", "openvino", "onnxruntime"] | None = Field(
         None, description="what runs the network; null = the fastest that is there"
