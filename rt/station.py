@@ -145,7 +145,7 @@ class MotionSection(_Section):
         20.0,
         ge=5,
         le=45,
-        description="turned further than that, the page asks to face the camera and no symmetry is told; on 12 "
+        description="turned further than that, the page asks to face the camera and no symmetry is told; on 13 "
         "synthetic people it was 3.2 percentage points off the frontal view's at 10 degrees, 5.0 at 20 and 6.8 at 30",
     )
     backend: Literal["tensorrt", "torch", "openvino", "onnxruntime"] | None = Field(
