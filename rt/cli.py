@@ -50,8 +50,12 @@ def demo(
         str, typer.Option(help="The bundle that removes the person's electrodes; off leaves them on.")
     ] = "restore-cpu",
     estimates: Annotated[
-        bool, typer.Option("--estimates/--no-estimates", help="Muscles from the picture, a face from the muscles.")
-    ] = True,
+        bool,
+        typer.Option(
+            "--estimates/--no-estimates",
+            help="Muscles from the picture, a face from the muscles: costs frames on two cores.",
+        ),
+    ] = False,
     frontal: Annotated[
         bool, typer.Option("--frontal", help="Also the face from the front and how evenly it moves; needs ICT-FaceKit.")
     ] = False,
