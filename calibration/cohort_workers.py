@@ -19,7 +19,7 @@ from calibration.cohort_clip import make_clip
 from calibration.cohort_plan import ClipPlan, CohortSettings
 from calibration.cohort_signals import Signals
 from calibration.cohort_stage import Stage
-from calibration.worker_process import end_with_parent, one_thread_each
+from calibration.worker_process import ONE_THREAD, end_with_parent, environment
 from rt.errors import DataLost
 
 Made = Callable[[ClipPlan, int], None]
@@ -60,7 +60,7 @@ def make_all(job: Job, plans: Sequence[ClipPlan], processes: int, made: Made) ->
     cases no process is left behind.
     """
     before = set(multiprocessing.active_children())
-    with one_thread_each():
+    with environment(ONE_THREAD):
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(min(processes, len(plans)) or 1, context, _begin, (job,))
         try:

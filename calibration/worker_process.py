@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 # Libraries read these when they are loaded: set before the processes start.  The work is shared out over the cores, and
@@ -13,16 +13,16 @@ ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", 
 
 
 @contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Processes that are started within it use one thread; this one's environment is as before afterwards."""
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(ONE_THREAD)
+def environment(words: Mapping[str, str]) -> Iterator[None]:
+    """What is set within it, and inherited by processes that are started there; afterwards all is as before."""
+    before = {name: os.environ.get(name) for name in words}
+    os.environ.update(words)
     try:
         yield
     finally:
         for name, value in before.items():
             if value is None:
-                del os.environ[name]
+                os.environ.pop(name, None)
             else:
                 os.environ[name] = value
 

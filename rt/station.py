@@ -72,35 +72,9 @@ class FaceSection(_Section):
     model: Path | None = Field(None, description="face_landmarker.task; default: the installed asset")
 
 
-class RestoreSection(_Section):
-    """Electrodes removed from the live picture."""
+class _NetworkSection(_Section):
+    """What runs a network.  As it stands, of one beside the picture's way."""
 
-    bundle: str = Field("restore-cpu", description="a shipped bundle's name or the path of one")
-    view: Literal["raw", "restored", "edit"] = Field(
-        "restored", description="what is shown at first: the camera's own, electrodes removed, or where they were found"
-    )
-    backend: Literal["tensorrt", "torch", "openvino", "onnxruntime"] | None = Field(
-        None, description="what runs the network; null = the fastest that is there"
-    )
-    device: Literal["auto", "cuda", "cpu"] = "auto"
-    precision: Literal["fp32", "bf16", "fp16"] | None = Field(None, description="null = the backend's fastest")
-    threads: int | None = Field(None, ge=1, le=256, description="CPU cores for the network; null = all")
-    when_down: Literal["last_good", "bars", "raw"] = Field(
-        "last_good",
-        description="what is shown when electrodes cannot be removed, in place of page.when_stale: the last good "
-        "picture with a badge, no picture, or the camera's own",
-    )
-
-
-class ExpressionSection(_Section):
-    """What the face does, read from the picture."""
-
-    bundle: str = Field(
-        "encoder-cpu",
-        description="a face encoder: a shipped bundle's name or the path of one; 'mediapipe' = the blendshapes of the "
-        "landmark model, for an exp2emg that learned from them; electrodes over the brows disturb them",
-    )
-    every: int = Field(1, ge=1, le=10, description="1 = every picture, 2 = every second; the page glides in between")
     backend: Literal["tensorrt", "torch", "openvino", "onnxruntime"] | None = Field(
         None, description="what runs the network; null = the fastest that is there"
     )
@@ -109,6 +83,33 @@ class ExpressionSection(_Section):
     )
     precision: Literal["fp32", "bf16", "fp16"] | None = Field(None, description="null = the backend's fastest")
     threads: int | None = Field(1, ge=1, le=256, description="CPU cores for the network; null = all")
+
+
+class RestoreSection(_NetworkSection):
+    """Electrodes removed from the live picture."""
+
+    bundle: str = Field("restore-cpu", description="a shipped bundle's name or the path of one")
+    view: Literal["raw", "restored", "edit"] = Field(
+        "restored", description="what is shown at first: the camera's own, electrodes removed, or where they were found"
+    )
+    device: Literal["auto", "cuda", "cpu"] = "auto"  # it is in the picture's own way
+    threads: int | None = Field(None, ge=1, le=256, description="CPU cores for the network; null = all")
+    when_down: Literal["last_good", "bars", "raw"] = Field(
+        "last_good",
+        description="what is shown when electrodes cannot be removed, in place of page.when_stale: the last good "
+        "picture with a badge, no picture, or the camera's own",
+    )
+
+
+class ExpressionSection(_NetworkSection):
+    """What the face does, read from the picture."""
+
+    bundle: str = Field(
+        "encoder-cpu",
+        description="a face encoder: a shipped bundle's name or the path of one; 'mediapipe' = the blendshapes of the "
+        "landmark model, for an exp2emg that learned from them; electrodes over the brows disturb them",
+    )
+    every: int = Field(1, ge=1, le=10, description="1 = every picture, 2 = every second; the page glides in between")
 
 
 class EstimateSection(_Section):
@@ -129,7 +130,7 @@ class EstimateSection(_Section):
         return None if value == "off" else value
 
 
-class MotionSection(_Section):
+class MotionSection(_NetworkSection):
     """The face without its head's turn (eMotion-GAN): a frontal view, the head's pose, how evenly the face moves."""
 
     bundle: str | None = Field(
@@ -148,14 +149,6 @@ class MotionSection(_Section):
         description="turned further than that, the page asks to face the camera and no symmetry is told; on 13 "
         "synthetic people it was 3.2 percentage points off the frontal view's at 10 degrees, 5.0 at 20 and 6.8 at 30",
     )
-    backend: Literal["tensorrt", "torch", "openvino", "onnxruntime"] | None = Field(
-        None, description="what runs the network; null = the fastest that is there"
-    )
-    device: Literal["auto", "cuda", "cpu"] = Field(
-        "cpu", description="cpu = in a process beside the picture's; else in the one that owns the GPU"
-    )
-    precision: Literal["fp32", "bf16", "fp16"] | None = Field(None, description="null = the backend's fastest")
-    threads: int | None = Field(1, ge=1, le=256, description="CPU cores for the network; null = all")
 
     @field_validator("bundle", mode="before")
     @classmethod

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import secrets
 import shutil
 import tempfile
@@ -21,7 +20,7 @@ from typing import Any
 
 from calibration.offline.jobs import LOST, Result, run_job
 from calibration.offline.workers import Finished
-from calibration.worker_process import ONE_THREAD
+from calibration.worker_process import ONE_THREAD, environment
 from rt.errors import BadSettings, MissingDevice
 
 LOCAL = "local"
@@ -68,7 +67,7 @@ def _result(ray: Any, task: Any) -> Result:
 def _connected(address: str, processes: int) -> Iterator[Any]:
     folder = tempfile.mkdtemp(prefix="myomirror-ray-") if address == LOCAL else None  # 0700; short, for its sockets
     try:
-        with _environment(_local_words() if address == LOCAL else {"RAY_USAGE_STATS_ENABLED": "0"}):
+        with environment(_local_words() if address == LOCAL else {"RAY_USAGE_STATS_ENABLED": "0"}):
             ray = _imported()
             settings: dict[str, Any] = {"log_to_driver": False, "runtime_env": {"env_vars": ONE_THREAD}}
             if address == LOCAL:
@@ -107,20 +106,6 @@ def _local_words() -> Mapping[str, str]:
         "RAY_worker_niceness": "0",  # as worker processes; by itself Ray takes 15, and starves beside anything else
         **ONE_THREAD,
     }
-
-
-@contextmanager
-def _environment(words: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in words}
-    os.environ.update(words)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _imported() -> Any:

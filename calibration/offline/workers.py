@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from typing import NamedTuple
 
 from calibration.offline.jobs import LOST, Result, run_job
-from calibration.worker_process import end_with_parent, one_thread_each
+from calibration.worker_process import ONE_THREAD, end_with_parent, environment
 
 _TELL_EVERY_S = 0.2
 _END = b""
@@ -34,7 +34,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs,), daemon=True)
-        with one_thread_each():
+        with environment(ONE_THREAD):
             self.process.start()
         theirs.close()
         self.place = -1
