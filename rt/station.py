@@ -70,6 +70,10 @@ class FaceSection(_Section):
     """Face landmarks and the crop."""
 
     model: Path | None = Field(None, description="face_landmarker.task; default: the installed asset")
+    follow: Literal["openvino", "mediapipe"] | None = Field(
+        None, description="what runs MediaPipe's networks on a face that was found; null = the faster one"
+    )
+    threads: int | None = Field(2, ge=1, le=256, description="CPU cores for following in OpenVINO; null = all")
 
 
 class _NetworkSection(_Section):

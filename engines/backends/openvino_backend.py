@@ -39,7 +39,7 @@ class OpenVinoEngine:
         the model cannot be read or disagrees with the specs.
         """
         openvino = import_library("openvino")
-        core = _core(openvino)
+        core = shared_core(openvino)
         self.precision = _precision(core, precision)
         self.inputs, self.outputs = tuple(inputs), tuple(outputs)
         self._given, self._found = Buffers(inputs), Buffers(outputs)
@@ -76,12 +76,12 @@ class OpenVinoEngine:
 
 def native_precisions() -> tuple[str, ...]:
     """What this processor multiplies at full speed, fastest first.  Raises BackendMissing without OpenVINO."""
-    core = _core(import_library("openvino"))
+    core = shared_core(import_library("openvino"))
     capabilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return ("bf16", "fp32") if "BF16" in capabilities else ("fp32",)
 
 
-def _core(openvino: Any) -> Any:
+def shared_core(openvino: Any) -> Any:
     """The one Core of this process, kept to its end.
 
     The CPU plugin of every Core gives the thread that loads it a stack for signal handlers, and unmaps it when the

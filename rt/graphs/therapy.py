@@ -69,7 +69,7 @@ def picture_path(station: Station, start_s: float) -> Part:
             "face",
             "rt.stages.face:FaceStage",
             "vision",
-            {"model": str(station.face.model) if station.face.model else None},
+            station.face.model_dump(mode="json"),
         ),
         NodeSpec("crop", "rt.stages.crop:CropStage", "vision", {"size": side_px}),
         NodeSpec("join", "rt.stages.join:JoinStage", "vision", {"limit_ms": station.limits.emg_ms}),

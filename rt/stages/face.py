@@ -1,14 +1,16 @@
-"""Landmarks, blendshapes and head pose of one face, by MediaPipe's face landmarker."""
+"""Landmarks and blendshapes of one face: MediaPipe's face landmarker finds it, its networks in OpenVINO follow it."""
 
 import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import cv2
 import numpy as np
 
+from engines.errors import BackendMissing, BadInput
+from engines.face.landmark_follower import LandmarkFollower
 from rt import assets
 from rt.errors import BadSettings
 from rt.message import Face, Frame, Message
@@ -26,6 +28,8 @@ class FaceSettings:
 
     model: str | None = None  # path of face_landmarker.task; None: the installed asset
     min_confidence: float = 0.5  # 0..1, for detecting and for following
+    follow: Literal["openvino", "mediapipe"] | None = None  # what follows a face that was found; None: the faster one
+    threads: int | None = 2  # cores for following in OpenVINO; None: all
 
 
 class VideoClock:
@@ -52,7 +56,7 @@ class FaceStage(Node[FaceSettings]):
     """Adds `.face` to each frame, None where no face is seen.
 
     Without the model file frames pass as they are, which the facts say (`face_model` = 'missing'): the crop is then
-    the fixed middle. About 9 ms per frame of 640x360 on one core, the interpreter lock released.
+    the fixed middle.  The interpreter lock is released meanwhile.
     """
 
     Settings = FaceSettings
@@ -62,6 +66,7 @@ class FaceStage(Node[FaceSettings]):
     def __init__(self, settings: FaceSettings, context: Context) -> None:
         super().__init__(settings, context)
         self._landmarker: Any = None
+        self._follower: LandmarkFollower | None = None
         self._stamp_ms = VideoClock()
         self._wrapped: Callable[[], Any] = lambda: None  # the RGB buffer as MediaPipe wants it
         self._rgb = np.empty(_WARM_UP_SHAPE, np.uint8)
@@ -79,8 +84,9 @@ class FaceStage(Node[FaceSettings]):
         with chatter_to_log(self.context.log) if first else contextlib.nullcontext():
             self._create(path)
             self._rgb[:] = 0
-            self._landmarker.detect_for_video(self._wrapped(), 0)
-        self.context.tell(face_model=path.name, role="face", backend="mediapipe", bundle=path.name, precision="fp16")
+            self._found(0.0)
+        by = "mediapipe" if self._follower is None else "openvino"
+        self.context.tell(face_model=path.name, role="face", backend=by, bundle=path.name, precision="fp32")
 
     def process(self, port: str, message: Message) -> Iterable[Emit]:
         """The frame with its face."""
@@ -88,13 +94,31 @@ class FaceStage(Node[FaceSettings]):
         if self._landmarker is None:
             self._say_missing(message)
             return [("frame", message)]
-        if self._rgb.shape != message.image.shape:
-            self._rgb = np.empty(message.image.shape, np.uint8)
-        cv2.cvtColor(message.image, cv2.COLOR_BGR2RGB, dst=self._rgb)
-        found = self._landmarker.detect_for_video(self._wrapped(), self._stamp_ms(message.t_capture))
-        face = _face_of(found, message.image.shape) if found.face_landmarks else None
+        face = self._followed(message) or self._detected(message)
         self._notice(face is not None, message.t_capture)
         return [("frame", replace(message, face=face))]
+
+    def _followed(self, frame: Frame) -> Face | None:
+        if self._follower is None or not self._follower.following:
+            return None
+        found = self._follower.follow(frame.image, frame.t_capture)
+        return Face(found.landmarks_px, found.blendshapes) if found else None
+
+    def _detected(self, frame: Frame) -> Face | None:
+        if self._rgb.shape != frame.image.shape:
+            self._rgb = np.empty(frame.image.shape, np.uint8)
+        cv2.cvtColor(frame.image, cv2.COLOR_BGR2RGB, dst=self._rgb)
+        face = _face_of(self._found(frame.t_capture), frame.image.shape)
+        if face is None or self._follower is None:
+            return face
+        self._follower.begin(face.landmarks_px)
+        return self._followed(frame) or face
+
+    def _found(self, t_s: float) -> Any:
+        """What MediaPipe says of the RGB buffer."""
+        if self._follower is None:
+            return self._landmarker.detect_for_video(self._wrapped(), self._stamp_ms(t_s))
+        return self._landmarker.detect(self._wrapped())
 
     def _say_missing(self, frame: Frame) -> None:
         """Once, and only where it matters: a synthetic picture brings its own face along."""
@@ -108,6 +132,9 @@ class FaceStage(Node[FaceSettings]):
         if self._landmarker is not None:
             self._landmarker.close()
             self._landmarker = None
+        if self._follower is not None:
+            self._follower.close()
+            self._follower = None
 
     def _model_path(self) -> Path | None:
         if self.settings.model is not None:
@@ -122,21 +149,35 @@ class FaceStage(Node[FaceSettings]):
         from mediapipe.tasks.python import BaseOptions, vision
 
         confidence = self.settings.min_confidence
+        self._follower = self._open_follower(path)
+        mode = vision.RunningMode.VIDEO if self._follower is None else vision.RunningMode.IMAGE
         options = vision.FaceLandmarkerOptions(
             base_options=BaseOptions(model_asset_path=str(path)),
-            running_mode=vision.RunningMode.VIDEO,
+            running_mode=mode,
             num_faces=1,
             min_face_detection_confidence=confidence,
             min_face_presence_confidence=confidence,
             min_tracking_confidence=confidence,
             output_face_blendshapes=True,
-            output_facial_transformation_matrixes=True,
         )
         try:
             self._landmarker = vision.FaceLandmarker.create_from_options(options)
         except (RuntimeError, ValueError) as error:
             raise BadSettings(f"{path} is no face landmarker model: fetch {MODEL} again") from error
         self._wrapped = lambda: mp.Image(mp.ImageFormat.SRGB, self._rgb)
+
+    def _open_follower(self, path: Path) -> LandmarkFollower | None:
+        wanted = self.settings
+        if wanted.follow == "mediapipe":
+            return None
+        try:
+            return LandmarkFollower(path, wanted.min_confidence, wanted.threads)
+        except BackendMissing as error:
+            if wanted.follow == "openvino":
+                raise BadSettings(f"faces cannot be followed: {error}; or leave out face.follow") from error
+            return None
+        except BadInput as error:
+            raise BadSettings(str(error)) from error
 
     def _notice(self, seen: bool, t_s: float) -> None:
         """Say once per episode that nobody is there."""
@@ -150,11 +191,11 @@ class FaceStage(Node[FaceSettings]):
         self.context.tell(face_seen=not self._unseen_said)
 
 
-def _face_of(found: Any, shape: tuple[int, ...]) -> Face:
+def _face_of(found: Any, shape: tuple[int, ...]) -> Face | None:
     """The first face of a FaceLandmarkerResult; its landmarks come as shares of width and height."""
-    points = found.face_landmarks[0]
-    landmarks_px = np.array([(point.x, point.y) for point in points], np.float32)
+    if not found.face_landmarks:
+        return None
+    landmarks_px = np.array([(point.x, point.y) for point in found.face_landmarks[0]], np.float32)
     landmarks_px *= np.array([shape[1], shape[0]], np.float32)
     blendshapes = np.array([category.score for category in found.face_blendshapes[0]], np.float32)
-    poses = found.facial_transformation_matrixes
-    return Face(landmarks_px, blendshapes, np.asarray(poses[0], np.float32) if len(poses) else None)
+    return Face(landmarks_px, blendshapes)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engines.errors import BackendMissing
 from engines.face.blendshapes import BLENDSHAPE_INDEX, BLENDSHAPES
 from rt.errors import BadSettings
 from rt.stage import Context
@@ -28,12 +29,22 @@ def through(stage, frame):
     return out
 
 
-@pytest.fixture(scope="module")
-def clip_faces(clip_frames, landmarker_model):
-    stage = opened(model=str(landmarker_model))
-    outs = [through(stage, frame) for frame in clip_frames]
+def faces_of(frames, model, follow):
+    stage = opened(model=str(model), follow=follow)
+    outs = [through(stage, frame) for frame in frames]
+    assert stage.context.facts["backend"] == follow
     stage.close()
     return outs
+
+
+@pytest.fixture(scope="module")
+def clip_faces(clip_frames, landmarker_model):
+    return faces_of(clip_frames, landmarker_model, "openvino")
+
+
+@pytest.fixture(scope="module")
+def mediapipe_faces(clip_frames, landmarker_model):
+    return faces_of(clip_frames, landmarker_model, "mediapipe")
 
 
 def test_the_face_is_found_in_the_real_clip(clip_faces):
@@ -42,13 +53,11 @@ def test_the_face_is_found_in_the_real_clip(clip_faces):
     for face in faces:
         assert face.landmarks_px.shape == (478, 2)
         assert face.blendshapes.shape == (52,)
-        assert face.frame_from_face.shape == (4, 4)
-        assert {face.landmarks_px.dtype, face.blendshapes.dtype, face.frame_from_face.dtype} == {np.dtype("f4")}
+        assert {face.landmarks_px.dtype, face.blendshapes.dtype} == {np.dtype("f4")}
         assert ((face.blendshapes >= 0) & (face.blendshapes <= 1)).all()
         x, y = face.landmarks_px.mean(0)
         assert 200 < x < 440  # the person sits in the middle of 640x360
         assert 90 < y < 270
-        np.testing.assert_allclose(face.frame_from_face[3], [0, 0, 0, 1], atol=1e-6)
 
 
 def test_the_smile_rises_and_falls(clip_faces):
@@ -56,6 +65,43 @@ def test_the_smile_rises_and_falls(clip_faces):
     assert smile[:15].max() < 0.2
     assert smile[30:60].min() > 0.6
     assert smile[-1] < 0.3
+
+
+def test_what_openvino_follows_is_what_mediapipe_says(clip_faces, mediapipe_faces):
+    ours = np.stack([out.face.landmarks_px for out in clip_faces])
+    theirs = np.stack([out.face.landmarks_px for out in mediapipe_faces])
+    apart = np.linalg.norm(ours - theirs, axis=2).mean(1)  # px, of a face 150 px wide
+    assert apart.mean() < 0.3
+    assert apart.max() < 1.5
+    shapes = [[out.face.blendshapes for out in outs] for outs in (clip_faces, mediapipe_faces)]
+    assert np.abs(np.subtract(*shapes)).mean() < 0.006
+    jitter = [np.diff(points, 2, axis=0).std() for points in (ours, theirs)]
+    assert jitter[0] < 1.3 * jitter[1]
+
+
+def test_a_face_that_is_lost_is_found_again_elsewhere(clip_frames, landmarker_model, empty_frame):
+    stage = opened(model=str(landmarker_model))
+    first = through(stage, clip_frames[0]).face.landmarks_px
+    black = replace(clip_frames[0], image=np.zeros_like(clip_frames[0].image))
+    assert through(stage, black).face is None
+    assert through(stage, black).face is None
+    moved = replace(clip_frames[0], image=np.roll(clip_frames[0].image, (-40, 90), (0, 1)))
+    found = through(stage, moved).face.landmarks_px
+    assert np.linalg.norm(found - first - [90, -40], axis=1).mean() < 4
+    stage.close()
+
+
+def test_without_openvino_mediapipe_follows(monkeypatch, clip_frames, landmarker_model):
+    def missing(*_):
+        raise BackendMissing("openvino is needed to run a network in OpenVINO: pip install openvino")
+
+    monkeypatch.setattr("rt.stages.face.LandmarkFollower", missing)
+    stage = opened(model=str(landmarker_model))
+    assert stage.context.facts["backend"] == "mediapipe"
+    assert through(stage, clip_frames[0]).face is not None
+    stage.close()
+    with pytest.raises(BadSettings, match=r"pip install openvino; or leave out face\.follow"):
+        opened(model=str(landmarker_model), follow="openvino")
 
 
 def test_the_input_is_left_alone(clip_frames, clip_faces):
@@ -68,13 +114,14 @@ def test_the_input_is_left_alone(clip_frames, clip_faces):
 def test_blendshape_names_are_those_of_the_model(clip_frames, landmarker_model):
     stage = opened(model=str(landmarker_model))
     stage._rgb = np.ascontiguousarray(clip_frames[0].image[:, :, ::-1])
-    found = stage._landmarker.detect_for_video(stage._wrapped(), 40)
+    found = stage._landmarker.detect(stage._wrapped())
     stage.close()
     assert tuple(category.category_name for category in found.face_blendshapes[0]) == BLENDSHAPES
 
 
-def test_time_that_stands_still_or_runs_backwards_does_not_stop_it(clip_frames, landmarker_model):
-    stage = opened(model=str(landmarker_model))
+@pytest.mark.parametrize("follow", ["openvino", "mediapipe"])
+def test_time_that_stands_still_or_runs_backwards_does_not_stop_it(clip_frames, landmarker_model, follow):
+    stage = opened(model=str(landmarker_model), follow=follow)
     for t in (10.0, 10.0, 9.0, 9.0002, -5.0, 1e6, 1e6):
         assert through(stage, replace(clip_frames[0], t_capture=t)).face is not None
     stage.close()
