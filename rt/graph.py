@@ -27,12 +27,16 @@ _DISPLAY_SLOTS = 8  # pictures that a `latest` consumer may hold or have queued 
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """One node: its name, the class as 'package.module:Class', its settings as JSON values, and its group."""
+    """One node: its name, the class as 'package.module:Class', its settings as JSON values, and its group.
+
+    gives_way: nothing waits for what it says, so it may have what the others leave of the processor.
+    """
 
     name: str
     kind: str
     group: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    gives_way: bool = False
 
 
 @dataclass(frozen=True)

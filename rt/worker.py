@@ -35,6 +35,7 @@ _IDLE_MS = 45  # the longest that the loop waits, and that nodes wait for a tick
 _TICK_S = 0.02  # nodes tick at every turn of the loop, but not more often than this
 _MOST_AHEAD = 16  # messages that a source which can wait is ahead of a recorder
 _GRACE_S = 1.4  # after a stop, how long to wait for the end marks of others
+_NICENESS = 5  # of a process in which every node gives way: about a third of a share
 _MOST_FAILURES = 20  # in a row; then the process gives up and is restarted
 
 STANDING = "standing.json"  # in the session's folder: {command: value}
@@ -471,7 +472,10 @@ def main() -> None:
     options = parser.parse_args()
     os.umask(0o077)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    code = Worker(options.folder, options.group, options.generation, options.parent).run()
+    worker = Worker(options.folder, options.group, options.generation, options.parent)
+    if all(spec.gives_way for spec in worker.specs):
+        os.nice(_NICENESS)  # before any library starts threads, which inherit it
+    code = worker.run()
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

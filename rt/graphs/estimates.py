@@ -78,13 +78,13 @@ def estimates_of(station: Station, chain: str, has_landmarks: bool) -> Estimates
         camera_profile = _encoder(section, has_landmarks).profile
         group = GROUP if section.device == "cpu" else "vision"
         settings = {**section.model_dump(), "allow_untracked": not has_landmarks}
-        nodes.append(NodeSpec("expression", "rt.stages.expression:ExpressionStage", group, settings))
+        nodes.append(NodeSpec("expression", "rt.stages.expression:ExpressionStage", group, settings, gives_way=True))
         edges.append(EdgeSpec("crop.frame", "expression.picture", LATEST))
         if exp2emg:
             mediapipe = section.bundle == MEDIAPIPE
             settings = {"bundle": exp2emg, "chain": chain, "profile": camera_profile, "mediapipe": mediapipe}
             read_exp2emg(Exp2EmgSettings(**settings))
-            nodes.append(NodeSpec("exp2emg", "rt.stages.exp2emg:Exp2EmgStage", GROUP, settings))
+            nodes.append(NodeSpec("exp2emg", "rt.stages.exp2emg:Exp2EmgStage", GROUP, settings, gives_way=True))
             edges.append(EdgeSpec("expression.expression", "exp2emg.expression", LATEST))
             if has_emg:
                 edges.append(EdgeSpec("measures.muscles", "exp2emg.muscles", LATEST))
@@ -92,7 +92,7 @@ def estimates_of(station: Station, chain: str, has_landmarks: bool) -> Estimates
         settings = {"bundle": emg2exp, "chain": chain}
         _, found = read_emg2exp(Emg2ExpSettings(**settings))
         emg_profile = found.profile.name
-        nodes.append(NodeSpec("emg2exp", "rt.stages.emg2exp:Emg2ExpStage", GROUP, settings))
+        nodes.append(NodeSpec("emg2exp", "rt.stages.emg2exp:Emg2ExpStage", GROUP, settings, gives_way=True))
         edges.append(EdgeSpec("measures.muscles", "emg2exp.muscles", LATEST))
     return Estimates(tuple(nodes), tuple(edges), camera_profile, emg_profile, bool(exp2emg))
 

@@ -48,5 +48,5 @@ def frontal_part(station: Station) -> FrontalPart:
         read_motion(wanted.bundle)
     settings = {**wanted.model_dump(), "bundle": wanted.bundle or "", "removes": station.restore is not None}
     group = "vision" if wanted.bundle and wanted.device != "cpu" else GROUP
-    node = NodeSpec("motion", "rt.stages.motion:MotionStage", group, settings)
+    node = NodeSpec("motion", "rt.stages.motion:MotionStage", group, settings, gives_way=True)
     return FrontalPart((node,), (EdgeSpec("paste_back.frame", "motion.frame", LATEST),))

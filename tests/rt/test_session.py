@@ -133,6 +133,17 @@ def test_switches_outlive_a_restart_and_events_are_told_once(tmp_path):
     assert [kind for kind, _ in files.told("event")] == kinds
 
 
+def test_what_gives_way_has_what_the_others_leave(tmp_path):
+    graph = live_graph(tmp_path)
+    nodes = tuple(replace(node, gives_way=node.name == "stage") for node in graph.nodes)
+    with Session(replace(graph, nodes=nodes)) as session:
+        session.start()
+        nice = {name: psutil.Process(group.pid).nice() for name, group in session.groups.items()}
+        session.stop()
+    own = psutil.Process().nice()
+    assert nice == {name: min(own + 5, 19) if name == "vision" else own for name in nice}
+
+
 def _until(session, condition, limit_s=10.0):
     """Turn the session until something has happened (starting it if that has not been done)."""
     if not session.board.flags["go"][0]:
