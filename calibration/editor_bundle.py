@@ -26,10 +26,11 @@ def label_spec(name: str, sizes: EditorSizes) -> ArraySpec:
 
 
 def editor_manifest(sizes: EditorSizes, training: Training, metrics: Mapping[str, Metric]) -> Manifest:
-    """The manifest of an expression editor.
+    """The manifest of an expression editor: two expressions and a face in, the face with the wanted one out.
 
     Where the branches looked is not among the outputs: after one short training OpenVINO's bf16 was 6.7 grey levels
-    (rms) away from float32 there.  Why is not known.
+    (rms) away from float32 there.  That was before the first activation leaked (engines/networks/edit_branch.py), and
+    has not been measured since.
     """
     face = face_spec("face", sizes.size)
     inputs = (face, *(label_spec(name, sizes) for name in expressions_for(sizes)))

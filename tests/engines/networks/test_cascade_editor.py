@@ -86,6 +86,33 @@ def test_ours_follows_the_pictures_colours():
     torch.testing.assert_close(shifted.attention, plain.attention, atol=2e-2, rtol=0)
 
 
+@pytest.mark.parametrize("form", ["paper", "ours"])
+def test_an_expression_cannot_wipe_the_picture_out(form, monkeypatch):
+    branch = EditBranch(3, 17, 4, 2, True, form)
+    initialise(branch, 0)
+    branch.begin(torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for weight in branch.parameters():
+            if weight.ndim > 1:
+                weight.mul_(8)
+        branch.stem[0].conv.weight[:, 3:] = -0.05  # every channel far below 0 wherever one is told anything
+    picture, told = faces(), 0.2 + 0.8 * labels()
+    with torch.no_grad():
+        found = branch(picture, told)
+        plain = InstanceNorm.forward
+        monkeypatch.setattr(InstanceNorm, "forward", lambda self, x: exact_norm(x))
+        monkeypatch.setattr(torch.Tensor, "float", lambda self: self)
+        exact = branch.double()(picture.double(), told.double())
+        monkeypatch.undo()
+    assert InstanceNorm.forward is plain
+    assert (found.colour - exact.colour).abs().max() < 1e-3  # a grey level is 8e-3
+    assert (found.attention - exact.attention).abs().max() < 1e-3
+
+
+def exact_norm(x):
+    return (x - x.mean((2, 3), keepdim=True)) / torch.sqrt(x.var((2, 3), correction=0, keepdim=True) + 1e-5)
+
+
 def test_a_told_block_is_a_gain_and_a_shift():
     block = ToldBlock(4, 17)
     x, told = torch.randn(2, 4, 8, 8), labels()
