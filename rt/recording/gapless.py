@@ -27,17 +27,18 @@ class Layout:
     places: list[tuple[float, float, int]] = field(default_factory=list)
     gaps: list[tuple[int, int, float]] = field(default_factory=list)
 
-    def onsets_s(self, stamps: Sequence[float]) -> list[float]:
+    def onsets_s(self, stamps: Sequence[float] | np.ndarray) -> list[float]:
         """Where stamps lie in the gapless signal, seconds: after the newest chunk that began before."""
         begins, ends, firsts = (np.array(column) for column in zip(*self.places, strict=True))
-        onsets = []
-        for t in stamps:  # chunk by chunk: a clock that jumped back puts two chunks at one time, the later one counts
-            before = np.flatnonzero(begins <= t)
-            place = before[-1] if len(before) else 0
-            within_s = min(t, ends[place] + 1) - begins[place]
-            onset = float(firsts[place] / self.rate_hz + within_s)
-            onsets.append(min(max(onset, 0.0), self.samples / self.rate_hz))
-        return onsets
+        # A clock that jumped back puts two chunks at one time, and the later one counts: the last that began before t
+        # is the last from which on anything began before t
+        earliest = np.minimum.accumulate(begins[::-1])[::-1]
+        t = np.asarray(stamps, np.float64)
+        place = np.maximum(np.searchsorted(earliest, t, "right") - 1, 0)
+        within_s = np.minimum(t, ends[place] + 1) - begins[place]
+        onsets = firsts[place] / self.rate_hz + within_s
+        found: list[float] = np.clip(onsets, 0.0, self.samples / self.rate_hz).tolist()
+        return found
 
 
 def lay_out(signals: Path, stream: str) -> Layout | None:

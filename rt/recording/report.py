@@ -10,7 +10,8 @@ import numpy as np
 from rt.errors import BadRecording
 from rt.recording.disk import write_atomically
 from rt.recording.recorded import RecordedEvent, recorded_events, recorded_table
-from rt.recording.report_charts import Curves, clock_text, draw_charts, read_curves
+from rt.recording.report_charts import clock_text
+from rt.recording.report_curves import Curves, draw_asymmetry, draw_envelopes, draw_estimates, read_curves
 from rt.recording.report_style import STYLE
 from rt.recording.session_folder import MANIFEST, SessionFolder
 from rt.recording.streams import FRAMES, STREAM_EVENT
@@ -36,11 +37,13 @@ def render(folder: SessionFolder) -> str:
     events, curves = recorded_events(signals), read_curves(signals)
     frames = recorded_table(signals, FRAMES)
     n_frames = 0 if frames is None else len(frames.stamps)
-    seconds = curves.seconds if curves else _span(frames.stamps if frames else np.empty(0))
+    seconds = curves.axis.seconds if curves else _span(frames.stamps if frames else np.empty(0))
     sections = [
         _head(folder.info, seconds),
         _tiles(folder.info, curves, n_frames, seconds),
-        draw_charts(curves),
+        draw_envelopes(curves),
+        draw_asymmetry(signals, curves),
+        draw_estimates(signals, curves),
         _pair(_latencies(folder.info), _ledger(folder.info)),
         _events(events, curves),
         _origin(folder),

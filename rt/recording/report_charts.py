@@ -1,120 +1,106 @@
-"""The report's charts: one per muscle, right and left, drawn as inline SVG."""
+"""The report's charts: curves over the session's time, drawn as inline SVG."""
 
 import html
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from engines.emg.montage import FRIDLUND, KURAMOTO, Montage
-from engines.errors import UnknownChannel
-from rt.recording.gapless import Layout, lay_out
-from rt.recording.recorded import recorded_chunks
-from rt.recording.streams import ENVELOPE
-
-_BINS = 600  # points per curve: more than a printed page resolves
+BINS = 600  # points per curve: more than a printed page resolves
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 560, 130, 44, 20, 8
 
 
-class Curves(NamedTuple):
-    """What the charts show. values: (bin, channel) largest envelope in each bin, NaN where there is none."""
+class Axis(NamedTuple):
+    """The time of all charts.  seconds: its length, above 0.  gaps: (begin, length), seconds without a signal."""
 
-    layout: Layout
-    values: np.ndarray
     seconds: float
+    gaps: tuple[tuple[float, float], ...] = ()
+
+    def bins(self, onsets_s: np.ndarray) -> np.ndarray:
+        """(n,) int64: which point of a curve stands for a time."""
+        return (onsets_s * (BINS / self.seconds)).astype(np.int64).clip(0, BINS - 1)
 
 
-def read_curves(signals: Path) -> Curves | None:
-    """The envelope in bins, each with its largest value, so that no short contraction is lost."""
-    layout = lay_out(signals, ENVELOPE)
-    if layout is None or layout.samples == 0:
-        return None
-    values = np.full((_BINS, len(layout.labels)), np.nan, np.float32)
-    per_bin = layout.samples / _BINS
-    for chunk, (_, _, first) in zip(recorded_chunks(signals, ENVELOPE), layout.places, strict=True):
-        bins = ((first + np.arange(len(chunk.data))) / per_bin).astype(np.int64).clip(0, _BINS - 1)
-        starts = np.flatnonzero(np.diff(bins, prepend=-1))
-        peaks = np.fmax.reduceat(chunk.data, starts, axis=0)
-        values[bins[starts]] = np.fmax(values[bins[starts]], peaks)
-    return Curves(layout, values, layout.samples / layout.rate_hz)
+class Line(NamedTuple):
+    """One curve.  kind: its class in the style: 'right', 'left', 'picture' or 'emg'.  values: (BINS,), NaN for none."""
+
+    name: str
+    kind: str
+    values: np.ndarray
 
 
-def draw_charts(curves: Curves | None) -> str:
-    """The section with a chart per muscle, as HTML."""
-    if curves is None:
-        return "<section><h2>Envelopes</h2><p class=soft>The recording holds no envelopes.</p></section>"
-    charts = "".join(
-        _chart(title, [(name, curves.values[:, column]) for name, column in sides], curves)
-        for title, sides in _rows(curves.layout.labels)
+class Scale(NamedTuple):
+    """The vertical axis, and its unit as it is told."""
+
+    low: float
+    high: float
+    unit: str
+
+
+def section(title: str, note: str, keys: Sequence[tuple[str, str]], charts: Sequence[str], words: str = "") -> str:
+    """Charts under a heading.  keys: (class, what it stands for).  words: HTML below the legend."""
+    legend = "".join(
+        f'<span><svg width="34" height="10">{_key(kind)}</svg> {html.escape(name)}</span>' for kind, name in keys
     )
     return (
-        "<section><h2>Envelopes <small>microvolt over time; largest value in each step</small></h2>"
-        '<p class=legend><span><svg width="34" height="10"><path class="right" d="M2 5H32"/></svg> right side</span>'
-        '<span><svg width="34" height="10"><path class="left" d="M2 5H32"/></svg> left side</span>'
-        '<span><svg width="34" height="10"><rect class="gap" width="34" height="10"/></svg> missing</span></p>'
-        f"<div class=charts>{charts}</div></section>"
+        f"<section><h2>{html.escape(title)} <small>{html.escape(note)}</small></h2>"
+        f"<p class=legend>{legend}</p>{words}<div class=charts>{''.join(charts)}</div></section>"
     )
 
 
-def _rows(labels: Sequence[str]) -> list[tuple[str, list[tuple[str, int]]]]:
-    """(muscle, [(side, column), ...]) in the order of the montage; unknown channels stand alone."""
-    montage = _montage_of(labels)
-    if montage is None:
-        return [(label, [("right", column)]) for column, label in enumerate(labels)]
-    rows: dict[str, list[tuple[str, int]]] = {}
-    for column, label in enumerate(labels):
-        channel = montage.channels[montage.column(label)]
-        side = "left" if channel.side == "left" else "right"
-        rows.setdefault(channel.muscle.replace("_", " "), []).append((side, column))
-    return list(rows.items())
+def _key(kind: str) -> str:
+    if kind == "gap":
+        return '<rect class="gap" width="34" height="10"/>'
+    return f'<path class="{kind}" d="M2 5H32"/>'
 
 
-def _montage_of(labels: Sequence[str]) -> Montage | None:
-    for montage in (FRIDLUND, KURAMOTO):
-        try:
-            montage.subset(labels)
-        except UnknownChannel:
-            continue
-        return montage
-    return None
+def scale_from_zero(lines: Sequence[Line], unit: str, least: float = 1.0) -> Scale:
+    """From 0 to a round number above everything."""
+    peak = max((float(np.nanmax(line.values)) for line in lines if not np.isnan(line.values).all()), default=0.0)
+    return Scale(0.0, _round_up(max(peak, least)), unit)
 
 
-def _chart(title: str, sides: list[tuple[str, np.ndarray]], curves: Curves) -> str:
-    peak = max((float(np.nanmax(values)) for _, values in sides if not np.isnan(values).all()), default=0.0)
-    top = _round_up(max(peak, 1.0))
+def draw_chart(title: str, lines: Sequence[Line], axis: Axis, scale: Scale) -> str:
+    """One chart, as HTML."""
     plot_w, plot_h = _WIDTH - _LEFT - 6, _HEIGHT - _TOP - _BOTTOM
     gaps = "".join(
-        f'<rect class="gap" x="{_LEFT + plot_w * sample / curves.layout.samples:.1f}" y="{_TOP}" '
-        f'width="{max(plot_w * filled / curves.layout.samples, 1.5):.1f}" height="{plot_h}"/>'
-        for sample, filled, _ in curves.layout.gaps
+        f'<rect class="gap" x="{_LEFT + plot_w * begin / axis.seconds:.1f}" y="{_TOP}" '
+        f'width="{max(plot_w * length / axis.seconds, 1.5):.1f}" height="{plot_h}"/>'
+        for begin, length in axis.gaps
     )
     grid = "".join(
         f'<path class="grid" d="M{_LEFT} {y:.1f}H{_WIDTH - 6}"/>'
-        f'<text x="{_LEFT - 6}" y="{y + 3.5:.1f}" class="y">{value:g}</text>'
-        for value, y in ((top * part, _TOP + plot_h * (1 - part)) for part in (0.0, 0.5, 1.0))
+        f'<text x="{_LEFT - 6}" y="{y + 3.5:.1f}" class="y">{scale.low + (scale.high - scale.low) * part:g}</text>'
+        for part, y in ((part, _TOP + plot_h * (1 - part)) for part in (0.0, 0.5, 1.0))
     )
     ticks = "".join(
-        f'<text x="{_LEFT + plot_w * t / curves.seconds:.1f}" y="{_HEIGHT - 5}" class="x">{clock_text(t)}</text>'
-        for t in _ticks(curves.seconds)
+        f'<text x="{_LEFT + plot_w * t / axis.seconds:.1f}" y="{_HEIGHT - 5}" class="x">{clock_text(t)}</text>'
+        for t in _ticks(axis.seconds)
     )
-    lines = "".join(f'<path class="{side}" d="{_path(values, top, plot_w, plot_h)}"/>' for side, values in sides)
-    told = ", ".join(f"{side} up to {np.nanmax(v):.0f} µV" for side, v in sides if not np.isnan(v).all()) or "no data"
+    curves = "".join(f'<path class="{line.kind}" d="{_path(line.values, scale, plot_w, plot_h)}"/>' for line in lines)
+    told = ", ".join(_told(line, scale) for line in lines if not np.isnan(line.values).all()) or "no data"
     return (
         f'<figure><figcaption>{html.escape(title)}</figcaption><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        f'aria-label="{html.escape(title)}: {told}">{grid}{gaps}{lines}{ticks}</svg></figure>'
+        f'aria-label="{html.escape(title)}: {html.escape(told)}">{grid}{gaps}{curves}{ticks}</svg></figure>'
     )
 
 
-def _path(values: np.ndarray, top: float, plot_w: float, plot_h: float) -> str:
+def _told(line: Line, scale: Scale) -> str:
+    if scale.low == 0:
+        return f"{line.name} up to {np.nanmax(line.values):.0f} {scale.unit}"
+    return f"{line.name} from {np.nanmin(line.values):.0f} to {np.nanmax(line.values):.0f} {scale.unit}"
+
+
+def _path(values: np.ndarray, scale: Scale, plot_w: float, plot_h: float) -> str:
     """A polyline that lifts the pen where there is nothing."""
     parts, drawing = [], False
     for index, value in enumerate(values.tolist()):
         if math.isnan(value):
             drawing = False
             continue
-        x, y = _LEFT + plot_w * (index + 0.5) / len(values), _TOP + plot_h * (1 - min(value / top, 1.0))
+        share = min(max((value - scale.low) / (scale.high - scale.low), 0.0), 1.0)
+        x, y = _LEFT + plot_w * (index + 0.5) / len(values), _TOP + plot_h * (1 - share)
         parts.append(f"{'L' if drawing else 'M'}{x:.1f} {y:.1f}")
         drawing = True
     return "".join(parts)

@@ -32,8 +32,9 @@ svg{display:block;width:100%;height:auto}
 .legend span{display:inline-flex;align-items:center;gap:.45rem}
 .legend svg{width:34px;height:10px}
 path{fill:none}
-path.right{stroke:var(--right);stroke-width:1.6}
-path.left{stroke:var(--left);stroke-width:1.6;stroke-dasharray:5 2.5}
+path.right,path.picture{stroke:var(--right);stroke-width:1.6}
+path.left,path.emg{stroke:var(--left);stroke-width:1.6;stroke-dasharray:5 2.5}
+section>.notice{border:0;padding:0;margin:0 0 .5rem}
 path.grid{stroke:var(--line);stroke-width:1}
 rect.gap{fill:var(--warn);opacity:.28}
 text{font-size:10.5px;fill:var(--soft)}

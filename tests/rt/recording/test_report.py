@@ -5,10 +5,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from engines.emg.montage import FRIDLUND
 from rt.errors import BadRecording
-from rt.message import Chunk, Frame
+from rt.message import Chunk, Estimate, Frame, Motion, MotionState
 from rt.recording.report import write_report
-from rt.recording.report_charts import read_curves
+from rt.recording.report_curves import draw_asymmetry, read_curves
 from rt.recording.session_folder import SessionFolder
 from rt.sinks.recorder import RecorderSettings, RecorderSink
 from rt.stage import Context
@@ -100,11 +101,61 @@ def test_curves_keep_the_shortest_peak_and_leave_the_gap_open(folder):
     column = curves.layout.labels.index("F20")
     assert np.nanmax(curves.values[:, column]) == 180.0
     assert np.nanmax(np.delete(curves.values, column, 1)) == 3.0
-    seconds = (np.arange(len(curves.values)) + 0.5) / len(curves.values) * curves.seconds
+    seconds = (np.arange(len(curves.values)) + 0.5) / len(curves.values) * curves.axis.seconds
     empty = seconds[np.isnan(curves.values[:, 0])]
-    assert curves.seconds == 25.0
+    assert curves.axis.seconds == 25.0
     assert (empty.min(), empty.max()) == pytest.approx((10.0, 15.0), abs=0.06)
     assert len(empty) == 120
+
+
+@pytest.fixture
+def said(tmp_path):
+    """20 s of pictures: muscles guessed 10 times a second, the mouth's symmetry read in the first half only."""
+    folder = SessionFolder.create(tmp_path / "data", "P01", ("emg", "video"), synthetic=True)
+    node = RecorderSink(RecorderSettings(), Context("recorder", folder.path))
+    node.open()
+    labels = FRIDLUND.labels
+    for step in range(20):
+        node.process("envelope", Chunk(np.full((256, 22), 3.0, np.float32), RATE, 50.0 + step, step * 256, "envelope"))
+    for step in range(200):
+        t, nan = 50.0 + step / 10, np.float32(np.nan)
+        percent = np.full(22, 20.0, np.float32)
+        percent[labels.index("F20")] = 90.0 if step == 50 else 20.0
+        node.process("estimate", Estimate(t, percent, np.full(22, 5.0, np.float32), step))
+        asymmetry = np.array([nan, -100 / 3, 40.0 if step < 100 else nan], np.float32)
+        pose = np.zeros(4, np.float32)
+        node.process("motion", Motion(t, MotionState.SHOWN, pose, 20.0, 0.0, asymmetry, np.ones(3, np.float32), step))
+    node.finish()
+    node.close()
+    folder.close(ledger={}, report={})
+    return folder
+
+
+def test_guesses_and_asymmetry_stand_apart_from_what_was_measured(said, tmp_path):
+    text = page(said, tmp_path)
+    found = Page(text)
+    assert "Guessed by a network from the picture; relative, and never measured." in text
+    assert found.tags.count("figure") == 11 + 3 + 11
+    assert "Mouth: from the picture from 40 to 40 points" in text
+    assert "Brows: no data" in text
+    assert "zygomaticus: right up to 20 per cent, left up to 90 per cent" in text
+
+
+def test_what_was_said_last_holds_until_the_next_picture_and_no_longer(said):
+    curves = read_curves(said.signals)
+    svg = draw_asymmetry(said.signals, curves)
+    [mouth] = re.findall(r'Mouth</figcaption>.*?<path class="picture" d="([^"]*)"', svg)
+    assert mouth.count("M") == 1  # one stroke, though only every third bin has a picture
+    places = [float(x) for x in re.findall(r"[ML]([\d.]+) ", mouth)]
+    middle = 44 + (560 - 44 - 6) / 2
+    assert places[-1] == pytest.approx(middle, abs=3)
+    assert len(places) > 290
+
+
+def test_without_guesses_nothing_is_said_of_them(folder, tmp_path):
+    text = page(folder, tmp_path)
+    assert "Estimated muscles" not in text
+    assert "Asymmetry" not in text
 
 
 def test_report_in_the_folder_leaves_the_manifest_valid_and_is_private(folder):
