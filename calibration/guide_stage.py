@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from calibration.frame_check import Look
 from calibration.guided import Guided, GuideSettings
 from calibration.movement_seen import Doubles
 from calibration.recipes.pixel_person import Learned, Shot, write_person
@@ -18,6 +17,7 @@ from engines.errors import BadInput, EngineError
 from engines.face.blendshapes import BLENDSHAPES
 from engines.face.canonical import CanonicalFace
 from engines.face.crop import warp
+from engines.face.frame_check import Look
 from engines.face.pixel_mesh import PixelMesh
 from engines.face.practise import load_movement
 from engines.shipped import bundle_folder
@@ -130,7 +130,7 @@ class GuideStage(Node[GuideStageSettings]):
         landmarks = frame.face.landmarks_px[:, :2]
         points = (landmarks @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
         shapes = frame.face.blendshapes if len(frame.face.blendshapes) == len(nothing) else nothing
-        look = Look(frame.t_capture, picture, landmarks, shapes, frame.face.frame_from_face)
+        look = Look(frame.t_capture, picture, landmarks, shapes)
         return look, Shot(picture, points)
 
     # ------------------------------------------------------------------ words

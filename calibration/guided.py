@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration import prompts
-from calibration.frame_check import FrameCheck, Look
 from calibration.movement_seen import Doubles, MovementSeen
 from calibration.prompts import Reason
 from calibration.recipes.pixel_person import Learned, Shot, learn_person, pairs_of
+from engines.face.frame_check import FrameCheck, Look, Obstacle
 from engines.face.pixel_mesh import MESH, MeshPainter, PixelMesh
 
 Phase = Literal["welcome", "ready", "taking", "review", "done"]
@@ -196,8 +196,10 @@ class Guided:
         at_rest = step.movement is None
         eyes = self.settings.open if step.movement is None else self.settings.blink
         shut = step.movement is not None and step.movement.shuts_eyes
-        reason = self._check.judge(look, at_rest, None if shut else eyes)
-        return Reason.COVERED if covered and reason is not Reason.LOST else reason
+        obstacle = self._check.judge(look, at_rest, None if shut else eyes)
+        if covered and obstacle is not Obstacle.LOST:
+            return Reason.COVERED
+        return None if obstacle is None else Reason[obstacle.name]
 
     def _count_down(self, t_s: float, reason: Reason | None) -> None:
         """Whether there is a face at all is said at once; the rest is not asked for before the countdown is over."""

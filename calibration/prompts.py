@@ -8,7 +8,10 @@ from rt.sinks.page import label_of
 
 
 class Reason(StrEnum):
-    """Why a picture is not taken; the value is the sentence for the person."""
+    """Why a picture is not taken; the value is the sentence for the person.
+
+    All names of engines.face.frame_check.Obstacle are here.
+    """
 
     LOST = "No face found: sit in front of the camera, nothing before your face"
     FAR = "Your face is too small in the picture: come closer"

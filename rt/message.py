@@ -157,7 +157,9 @@ class MotionState(IntEnum):
     FACE_CAMERA = 10  # the head is turned
     OPEN_EYES = 11
     RELAX = 12  # the mouth or the brows are moved
-    HOLD_STILL = 13  # nothing is in the way: it is being taken
+    HOLD_STILL = 13  # it is being taken, or the picture is blurred
+    COME_CLOSER = 14  # the face is too small in the picture
+    MORE_LIGHT = 15
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,11 +17,12 @@ from engines.errors import EngineError, FaceLost
 from engines.face import flow, frontal, rigid_flow
 from engines.face.crop import crop_from_landmarks, warp
 from engines.face.flow import FlowMeter, Strategy
+from engines.face.frame_check import Look, Obstacle
 from engines.face.frontal import FrontalFace
 from engines.face.head_turn import FacePose, HeadFitter, HeadMovement
 from engines.face.mesh import FaceModel
 from engines.face.motion_engine import MotionEngine, MotionFit, fitting
-from engines.face.neutral import NeutralWatch, Obstacle
+from engines.face.neutral import NeutralWatch
 from engines.face.symmetry import REGIONS, SymmetryReader
 from engines.model import Model
 from rt import assets
@@ -36,10 +37,14 @@ _QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 85]
 _FORGET_S = 3.0  # landmarks that for so long fit no turn of the neutral face are another person's
 _CALM_S = 0.15  # time constant of the symmetry
 _WAITING = {
+    Obstacle.LOST: MotionState.NO_FACE,
+    Obstacle.FAR: MotionState.COME_CLOSER,
     Obstacle.TURNED: MotionState.FACE_CAMERA,
-    Obstacle.EYES_SHUT: MotionState.OPEN_EYES,
-    Obstacle.MOVING_FACE: MotionState.RELAX,
-    Obstacle.NOT_STILL: MotionState.HOLD_STILL,
+    Obstacle.DARK: MotionState.MORE_LIGHT,
+    Obstacle.CLOSED: MotionState.OPEN_EYES,
+    Obstacle.MOVING: MotionState.HOLD_STILL,
+    Obstacle.BLURRED: MotionState.HOLD_STILL,
+    Obstacle.NOT_AT_REST: MotionState.RELAX,
 }
 _UNUSABLE = "the face cannot be shown from the front"
 _NOTHING = np.zeros(0, np.uint8)
@@ -163,10 +168,12 @@ class MotionStage(Node[MotionSettings]):
     ) -> Iterable[Emit]:
         """No neutral face yet: take it as soon as nothing is in the way."""
         pose = self._fitter.pose(marks, (self._side, self._side))
-        obstacle = self._watch.update(frame.t_capture, marks, face.blendshapes, pose.away_deg)
-        if obstacle:
-            return self._said(frame, _WAITING[obstacle], _degrees(pose, angle))
         neutral = warp(frame.image, crop_from_frame, self._crop)
+        look = Look(frame.t_capture, neutral, face.landmarks_px, face.blendshapes, pose.away_deg)
+        obstacle = self._watch.update(look, marks)
+        if obstacle is not None or not self._watch.is_over:
+            state = MotionState.HOLD_STILL if obstacle is None else _WAITING[obstacle]
+            return self._said(frame, state, _degrees(pose, angle))
         if not self.context.intact(frame):  # half of another picture would stay for the session
             return ()
         self._face = FrontalFace(self._fitter, neutral, self._watch.landmarks_px())

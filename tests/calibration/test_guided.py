@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from sitter import Sitter
 
-from calibration.frame_check import Look
 from calibration.guided import TILES, Guided, GuideSettings
 from calibration.prompts import Reason
 from calibration.recipes.pixel_person import Shot
+from engines.face.frame_check import Look, Obstacle
 from engines.face.pixel_mesh import load_pixel_mesh
 from engines.shipped import bundle_folder
 
@@ -229,3 +229,7 @@ def test_an_amplifier_that_never_answers_is_not_waited_for_for_ever(sitter):
             break
         sitting.show()
     assert sitting.state["steps"][0]["state"] == "done"
+
+
+def test_there_is_a_sentence_for_everything_that_can_be_in_the_way():
+    assert {obstacle.name for obstacle in Obstacle} <= {reason.name for reason in Reason}

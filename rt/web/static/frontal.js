@@ -15,6 +15,8 @@ const SENTENCES = {
   11: "Open your eyes, to begin",
   12: "Relax your face, to begin",
   13: "Hold still…",
+  14: "Come closer, to begin",
+  15: "More light from the front, to begin",
 };
 const $ = (id) => document.getElementById(id);
 

@@ -2,66 +2,84 @@
 
 import numpy as np
 import pytest
+from sitter import CROP, ZOOM, Sitter
 
 from engines.errors import BadInput
-from engines.face.blendshapes import BLENDSHAPE_INDEX
-from engines.face.neutral import NeutralSettings, NeutralWatch, Obstacle
+from engines.face.frame_check import Look, Obstacle
+from engines.face.neutral import NeutralSettings, NeutralWatch
 
-MARKS = np.random.default_rng(0).uniform(40, 150, (478, 2)).astype(np.float32)
-SIZE = 192
-
-
-def shapes(**values):
-    found = np.zeros(52, np.float32)
-    for name, value in values.items():
-        found[BLENDSHAPE_INDEX[name]] = value
-    return found
+SIZE = CROP * ZOOM
 
 
-def watched(count=30, marks=lambda step: MARKS, blendshapes=None, away_deg=2.0):
-    watch = NeutralWatch(SIZE)
-    blendshapes = shapes() if blendshapes is None else blendshapes
-    return watch, [watch.update(5 + step / 15, marks(step), blendshapes, away_deg) for step in range(count)]
+@pytest.fixture(scope="module")
+def sitter():
+    return Sitter()
 
 
-def test_it_is_taken_when_the_while_is_over_and_is_the_mean_of_it():
+def look(sitter, t_s, away_deg=2.0, **changes):
+    frame = sitter.frame(t_s, **changes)
+    face = np.ascontiguousarray(frame.image[10:266, 20:276])
+    return Look(frame.t_capture, face, frame.face.landmarks_px, frame.face.blendshapes, away_deg)
+
+
+def watched(sitter, count=30, marks=lambda step, found: found, **changes):
+    """What is in the way in each of 15 pictures per second, and whether the while is over then."""
+    watch, found = NeutralWatch(SIZE), []
+    for step in range(count):
+        seen = look(sitter, 5 + step / 15, **changes)
+        found.append((watch.update(seen, marks(step, seen.landmarks_px)), watch.is_over))
+    return watch, found
+
+
+def test_it_is_taken_when_the_while_is_over_and_is_the_mean_of_it(sitter):
     rng = np.random.default_rng(1)
-    watch, found = watched(marks=lambda step: MARKS + rng.normal(0, 0.5, MARKS.shape).astype(np.float32))
-    first = found.index(Obstacle.NONE)
+    watch, found = watched(sitter, marks=lambda _, seen: seen + rng.normal(0, 0.5, seen.shape).astype(np.float32))
+    assert {obstacle for obstacle, _ in found} == {None}
+    first = [over for _, over in found].index(True)
     assert first / 15 >= NeutralSettings().hold_s > (first - 1) / 15 - 1e-9
-    assert set(found[:first]) == {Obstacle.NOT_STILL}
-    assert np.abs(watch.landmarks_px() - MARKS).std() < 0.25  # a single picture has 0.5
+    assert (watch.landmarks_px() - look(sitter, 0.0).landmarks_px).std() < 0.25  # a single picture has 0.5
 
 
 @pytest.mark.parametrize(
-    ("blendshapes", "away_deg", "obstacle"),
+    ("changes", "obstacle"),
     [
-        (shapes(), 30.0, Obstacle.TURNED),
-        (shapes(), np.nan, Obstacle.TURNED),
-        (shapes(eyeBlinkLeft=0.8, eyeBlinkRight=0.9), 2.0, Obstacle.EYES_SHUT),
-        (shapes(jawOpen=0.3), 2.0, Obstacle.MOVING_FACE),
-        (shapes(mouthSmileLeft=0.7), 2.0, Obstacle.MOVING_FACE),
-        (shapes(browInnerUp=0.95), 2.0, Obstacle.MOVING_FACE),
+        ({"away_deg": 30.0}, Obstacle.TURNED),
+        ({"away_deg": np.nan}, Obstacle.TURNED),
+        ({"shut": True}, Obstacle.CLOSED),
+        ({"jawOpen": 0.3}, Obstacle.NOT_AT_REST),
+        ({"mouthSmileLeft": 0.7}, Obstacle.NOT_AT_REST),
+        ({"browInnerUp": 0.95}, Obstacle.NOT_AT_REST),
     ],
 )
-def test_what_is_in_the_way_is_said_for_as_long_as_it_is(blendshapes, away_deg, obstacle):
-    watch, found = watched(blendshapes=blendshapes, away_deg=away_deg)
-    assert set(found) == {obstacle}
+def test_what_is_in_the_way_is_said_for_as_long_as_it_is(sitter, changes, obstacle):
+    watch, found = watched(sitter, **changes)
+    assert set(found) == {(obstacle, False)}
     with pytest.raises(BadInput, match="update first"):
         watch.landmarks_px()
 
 
-def test_an_eye_that_cannot_open_is_a_patients_and_no_obstacle():
-    assert watched(blendshapes=shapes(eyeBlinkLeft=0.9))[1][-1] == Obstacle.NONE
+def test_an_eye_that_cannot_open_is_a_patients_and_no_obstacle(sitter):
+    watch = NeutralWatch(SIZE)
+    for step in range(30):
+        seen = look(sitter, step / 15)
+        seen.landmarks_px[159] = seen.landmarks_px[145]
+        assert watch.update(seen, seen.landmarks_px) is None
+    assert watch.is_over
 
 
-def test_whoever_moves_begins_anew():
-    assert set(watched(marks=lambda step: MARKS + 3 * step)[1]) == {Obstacle.NOT_STILL}
-    watch, _ = watched(5)
-    assert watch.update(5.4, MARKS, shapes(jawOpen=0.5), 2.0) == Obstacle.MOVING_FACE
-    assert watch.update(5.9, MARKS, shapes(), 2.0) == Obstacle.NOT_STILL  # what was held before is forgotten
+def test_whoever_moves_begins_anew(sitter):
+    _, found = watched(sitter, marks=lambda step, seen: seen + 4 * step)
+    assert set(found) == {(None, False)}
+    watch, _ = watched(sitter, 12)
+    assert watch.is_over
+    moved = look(sitter, 5.8, jawOpen=0.5)
+    assert watch.update(moved, moved.landmarks_px) is Obstacle.NOT_AT_REST
+    still = look(sitter, 5.9)
+    assert watch.update(still, still.landmarks_px) is None
+    assert not watch.is_over  # what was held before is forgotten
 
 
-def test_other_shapes_are_refused():
+def test_other_shapes_are_refused(sitter):
+    seen = look(sitter, 0.0)
     with pytest.raises(BadInput, match="478, 2"):
-        NeutralWatch(SIZE).update(0.0, MARKS[:468], shapes(), 0.0)
+        NeutralWatch(SIZE).update(seen, seen.landmarks_px[:468])

@@ -12,6 +12,7 @@ import pytest
 
 from engines.face.blendshapes import BLENDSHAPE_INDEX
 from engines.face.demo_clip import CLEAN, DemoClip
+from engines.face.frame_check import Obstacle
 from engines.face.head_turn import HeadFitter
 from engines.face.mesh import FaceModel
 from rt.errors import BadSettings
@@ -54,6 +55,12 @@ def still_face(landmarks_px, **values):
     for name, value in values.items():
         shapes[BLENDSHAPE_INDEX[name]] = value
     return Face(landmarks_px, shapes)
+
+
+def with_shut_eyes(landmarks_px):
+    found = landmarks_px.copy()
+    found[[159, 386]] = found[[145, 374]]
+    return found
 
 
 def opened(**settings):
@@ -137,7 +144,7 @@ def test_what_is_in_the_way_is_told(frames):
     cases = [
         (replace(frames[0], face=None), MotionState.NO_FACE),
         (replace(frames[1], face=still_face(marks, jawOpen=0.5)), MotionState.RELAX),
-        (replace(frames[2], face=still_face(marks, eyeBlinkLeft=0.9, eyeBlinkRight=0.9)), MotionState.OPEN_EYES),
+        (replace(frames[2], face=still_face(with_shut_eyes(marks))), MotionState.OPEN_EYES),
         (replace(frames[3], face=still_face(marks * 0)), MotionState.NO_FACE),
         (replace(frames[4], face=still_face(np.full_like(marks, np.nan))), MotionState.NO_FACE),
         (replace(frames[5], face=None, practise=True), MotionState.PAUSED),
@@ -229,3 +236,7 @@ def test_calm_is_a_mean_that_fades_and_begins_anew_after_a_pause():
     calm(9.1, one)
     calm.reset()
     np.testing.assert_array_equal(calm(9.2, zero), zero)
+
+
+def test_there_is_a_state_for_everything_that_can_be_in_the_way():
+    assert set(motion._WAITING) == set(Obstacle)
