@@ -6,6 +6,8 @@ Runs of the real command, each with electrodes removed by `--restore BUNDLE`, al
 - `drawn`: the same with a real headless Chromium as viewer (it draws without a GPU on the same cores); ends when the
   browser acknowledges that the picture is on its canvas.
 - `drawn, practising`: the same with the movement to practise painted on that face.
+- `drawn, everything`: `drawn` with every network that ships reading the face and the muscles, both 3D faces and the
+  muscle map on the page.
 - `clip + LSL`: the webcam clip as a live camera and `myomirror simulate emg` in another process over real LSL.
 
 `--flash` measures photon to photon with a webcam and a screen instead (see benchmarks/flash.py).
@@ -22,7 +24,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,27 +33,27 @@ import yaml
 
 from benchmarks import chromium
 from benchmarks.measure import Row, Target, conditions, show, warn_when_busy, write_results
-from rt.graphs.demo import RESTORE
+from rt.graphs.demo import RESTORE, demo_estimates
 
 _MYOMIRROR = [sys.executable, "-c", "from rt.cli import main; main()"]
 _STAGES_AT_LEAST_MS = 0.05
+_EVERYTHING = ("3D face", "Muscle map")  # what a viewer turns on
 
 
-def _station(
-    folder: Path, camera: dict[str, object], emg: dict[str, object], restore: str, view: str = "camera"
-) -> Path:
-    path = folder / f"{view}.yaml"
-    removal = False if restore == "off" else {"bundle": restore}
-    content = {"camera": camera, "emg": emg, "practise": {"view": view}, "restore": removal}
-    path.write_text(yaml.safe_dump(content))
+def _station(name: str, folder: Path, camera: dict[str, object], emg: dict[str, object], **sections: object) -> Path:
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump({"camera": camera, "emg": emg, **sections}))
     return path
 
 
-def run(station: Path, seconds: float, drawn: bool, folder: Path) -> tuple[dict, float]:
-    """One session as a child process. Returns its report and the CPU that all its processes used, in cores."""
+def run(station: Path, seconds: float, drawn: bool, folder: Path, switches: Sequence[str] = ()) -> tuple[dict, float]:
+    """One session as a child process. Returns its report and the CPU that all its processes used, in cores.
+
+    switches: labels of what the viewer turns on.
+    """
     report = folder / "report.json"
     options = ["--seconds", str(seconds), "--report", str(report), "--no-browser", *([] if drawn else ["--headless"])]
-    viewer = _Viewer(seconds) if drawn else None
+    viewer = _Viewer(seconds, switches) if drawn else None
     with subprocess.Popen([*_MYOMIRROR, "live", str(station), *options], stdout=subprocess.PIPE, text=True) as child:
         meter = _CpuMeter(child.pid)
         assert child.stdout is not None
@@ -101,8 +103,8 @@ class _CpuMeter:
 class _Viewer:
     """A real browser with a page, up before the session (starting a browser is not the session's latency)."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, switches: Sequence[str]) -> None:
+        self._seconds, self._switches = seconds, switches
         self._urls: queue.Queue[str] = queue.Queue()
         self._ready = threading.Event()
         threading.Thread(target=self._live, daemon=True).start()
@@ -121,6 +123,8 @@ class _Viewer:
             self._ready.set()
             page.goto(self._urls.get())
             page.get_by_role("button", name="Show the mirror").click()
+            for label in self._switches:
+                page.get_by_text(label, exact=True).first.click()
             page.wait_for_timeout(self._seconds * 1e3)
 
 
@@ -164,21 +168,27 @@ def measure(seconds: float, restore: str = RESTORE) -> tuple[list[Row], list[Tar
     synthetic = ({"kind": "synthetic"}, {"kind": "synthetic"})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        plans = [("encoded", _station(folder, *synthetic, restore), False)]
+        removal = {"restore": False if restore == "off" else {"bundle": restore}}
+        plain = _station("plain", folder, *synthetic, **removal)
+        plans: list[tuple[str, Path, bool, Sequence[str]]] = [("encoded", plain, False, ())]
         if chromium.executable():
-            plans.append(("drawn", plans[0][1], True))
-            plans.append(("drawn, practising", _station(folder, *synthetic, restore, "practise"), True))
+            practising = _station("practising", folder, *synthetic, practise={"view": "practise"}, **removal)
+            everything = _station("everything", folder, *synthetic, **demo_estimates(), **removal)
+            plans.append(("drawn", plain, True, ()))
+            plans.append(("drawn, practising", practising, True, ()))
+            plans.append(("drawn, everything", everything, True, _EVERYTHING))
         else:
             notes.append("No Chromium here: 'drawn' was not measured.")
-        for run_name, station, drawn in plans:
-            report, cores = run(station, seconds, drawn, folder)
+        for run_name, station, drawn, switches in plans:
+            report, cores = run(station, seconds, drawn, folder, switches)
             rows += rows_of(run_name, report, cores)
             targets += _targets(run_name, report)
         clip = Path(os.environ.get("MYOMIRROR_DATA", "")) / "video" / "neutral_smile_neutral.mp4"
         if clip.is_file():
             camera = {"kind": "file", "path": str(clip), "width": 640, "height": 480}
             with _amplifier(os.environ["MYOMIRROR_LSL_SESSION"]):
-                report, cores = run(_station(folder, camera, {"kind": "lsl"}, restore), seconds, False, folder)
+                station = _station("clip", folder, camera, {"kind": "lsl"}, **removal)
+                report, cores = run(station, seconds, False, folder)
             rows += rows_of("clip + LSL, encoded", report, cores)
             targets += _targets("clip + LSL, encoded", report)
         else:
