@@ -27,6 +27,7 @@ from rt.graph import LATEST, EdgeSpec, Graph, build_settings, node_class
 from rt.link import LatestReceiver, LatestSender, LosslessReceiver, LosslessSender, address
 from rt.message import Chunk, Frame, Hop, Message, Slot
 from rt.node_context import NodeContext
+from rt.priority import give_way
 from rt.ring import RingReader, RingWriter
 from rt.stage import Emit, Node, Source
 
@@ -35,7 +36,6 @@ _IDLE_MS = 45  # the longest that the loop waits, and that nodes wait for a tick
 _TICK_S = 0.02  # nodes tick at every turn of the loop, but not more often than this
 _MOST_AHEAD = 16  # messages that a source which can wait is ahead of a recorder
 _GRACE_S = 1.4  # after a stop, how long to wait for the end marks of others
-_NICENESS = 5  # of a process in which every node gives way: about a third of a share
 _MOST_FAILURES = 20  # in a row; then the process gives up and is restarted
 
 STANDING = "standing.json"  # in the session's folder: {command: value}
@@ -50,12 +50,15 @@ Receiver = LatestReceiver | LosslessReceiver
 class Worker:
     """The nodes of one group. `run` returns when every node has finished."""
 
-    def __init__(self, folder: Path, group: str, generation: int = 0, parent: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, group: str, generation: int = 0, parent: int | None = None, own_process: bool = False
+    ) -> None:
         self.folder = folder
         self.generation = generation
         self.graph = Graph.from_json((folder / "graph.json").read_text())
         self._group = group
         self.specs = self.graph.group(group)
+        self._gives_way = own_process and all(spec.gives_way for spec in self.specs)
         self.board = Board(folder / "board", [n.name for n in self.graph.nodes], [e.name for e in self.graph.edges])
         self._context = zmq.Context()
         self.line = Line(self._context, folder)
@@ -103,6 +106,8 @@ class Worker:
             self._recall()
             self._connect()
             self._state(State.READY)
+            if self._gives_way:
+                give_way()  # only now: whoever gives way is not ready in time on a machine that is busy
             self._loop()
             return 0
         except (LiveError, EngineError) as error:
@@ -472,10 +477,7 @@ def main() -> None:
     options = parser.parse_args()
     os.umask(0o077)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    worker = Worker(options.folder, options.group, options.generation, options.parent)
-    if all(spec.gives_way for spec in worker.specs):
-        os.nice(_NICENESS)  # before any library starts threads, which inherit it
-    code = worker.run()
+    code = Worker(options.folder, options.group, options.generation, options.parent, own_process=True).run()
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
