@@ -8,6 +8,7 @@ import { Contacts } from "./contacts.js";
 import { buildChooser, openStart, showEnded, wireDialogs } from "./dialogs.js";
 import { Envelopes } from "./envelopes.js";
 import * as estimates from "./estimates.js";
+import { giveWay } from "./face3d.js";
 import { Faces } from "./faces.js";
 import { FrontalView } from "./frontal.js";
 import { Glide } from "./glide.js";
@@ -84,6 +85,7 @@ function takeMessage(message) {
 function takeStatus(message) {
   status = message;
   showStatus(status);
+  giveWay(status.fps_captured, status.fps_shown);
   if (performance.now() - touched < TOUCHED_MS) return;
   practise.follow(status);
   for (const removal of document.getElementsByName("restore")) removal.checked = removal.value === status.removal;

@@ -11,6 +11,8 @@ const BLINK = [9, 10], LOOK_DOWN = [11, 12], SQUINT = [19, 20], LOOK = { down: 1
 const JAW_OPEN = 25, MOUTH_CLOSE = 27;
 
 const faces = []; // all of this page
+const PATIENCE = [2, 12]; // where the processor draws: it rests so many times as long as it drew a face, at least and at most
+let patience = PATIENCE[0]; // what it is now
 let rest = 0, newest = null; // until when nothing is drawn, and which face was drawn last
 const meshes = new Map(); // address -> promise of the mesh, which two faces share
 
@@ -112,11 +114,11 @@ export class Face3D {
     gl.deleteSync(drawing.fence);
     this.drawing = null;
     const now = performance.now();
-    if (gl.software) rest = now + 2 * Math.min(now - drawing.since, LONGEST_MS);
+    if (gl.software) rest = now + patience * Math.min(now - drawing.since, LONGEST_MS);
     return false;
   }
 
-  // Where the processor draws, all faces take turns, and it rests twice as long as it drew: the mirror comes first.
+  // Where the processor draws, all faces take turns, and it rests after each of them: the mirror comes first.
   busy() {
     if (!this.gl.software) return this.underWay();
     const others = faces.filter((face) => face !== this && face.ready && !face.lost && face.canvas.clientWidth > 0);
@@ -188,6 +190,13 @@ export class Face3D {
     this.canvas.height = height;
     return true;
   }
+}
+
+// The mirror's pictures as they come and as they are shown, per second: where some are lost, faces are drawn less often.
+export function giveWay(captured, shown) {
+  const change = shown < 0.97 * captured ? 1.5 : 0.9;
+  patience = Math.min(PATIENCE[1], Math.max(PATIENCE[0], patience * change));
+  return patience;
 }
 
 // The colours of the heat map's scale, from rest to its end, as CSS knows them; throws as Face3D.load does.
