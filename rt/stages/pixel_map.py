@@ -1,4 +1,7 @@
-"""Gives the cropped face the movement to practise: a Pixel-RR map (Akram and Khan 2020) or our mesh, from a bundle."""
+"""Gives the cropped face the movement to practise, from a bundle.
+
+A Pixel-RR map (Akram and Khan 2020), our mesh, or an expression editor (Cascade EF-GAN, Wu et al. 2020).
+"""
 
 import hashlib
 from collections.abc import Iterable
@@ -10,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from engines.bundle import MANIFEST
+from engines.emg.tasks import TASKS
 from engines.errors import EngineError
 from engines.face.practise import Movement, Painter, load_movement, painter_of
+from engines.face.practise_edit import EditMovement
 from engines.shipped import bundle_folder, shipped_bundles
 from rt.errors import BadSettings
 from rt.message import Crop, Frame, Message
@@ -19,7 +24,8 @@ from rt.stage import Context, Emit, Node
 
 PRACTISE, BESIDE, CAMERA = "practise", "beside", "camera"
 SIDES = ("both", "left", "right")
-_PREFIX = "pixel-"  # of the shipped bundles' names
+_PREFIX, _EDITORS = "pixel-", "cascade-"  # of the shipped bundles' names
+_OF_EDITORS = tuple(task.name for task in TASKS if task.mode == "emotion")  # what the page offers of an editor's
 _ONE_OF_EACH = ("pixel-smile", "pixel-smile-open")  # by gain and bias, and by mesh
 _USUAL_PX = 128  # a crop's side
 
@@ -28,7 +34,7 @@ _USUAL_PX = 128  # a crop's side
 class PixelMapSettings:
     """Which movement, how much of it, on which of the person's own sides, and when."""
 
-    bundle: str = "pixel-smile"  # a shipped bundle's name, or the path of one
+    bundle: str = "pixel-smile"  # a shipped bundle's name, or the path of one; of an editor's NAME:EXPRESSION
     view: Literal["camera", "practise", "beside"] = "camera"  # what is shown at first; the page switches
     amount: float = 1.0  # 0 (the face as it is) to 1 (the whole movement)
     side: Literal["both", "left", "right"] = "both"
@@ -43,7 +49,8 @@ class PixelMapStage(Node[PixelMapSettings]):
     A frame whose crop was changed carries practise=True; paste-back then makes that true of the whole picture.
     Commands: 'view' ('camera', 'practise' or 'beside'), 'amount' (0..1), 'side' ('both', 'left', 'right') and 'target'
     (a movement's name; it is read again, as it may have been fitted to the person meanwhile). Per frame of 128 px
-    0.5 ms where the movement also changes the face's shape, else 0.04 ms.
+    0.5 ms where the movement also changes the face's shape, else 0.04 ms. An editor's network runs beside the frames,
+    as often as one core can, and what it changed glides from one answer to the next (engines/face/practise_edit.py).
     """
 
     Settings = PixelMapSettings
@@ -70,7 +77,7 @@ class PixelMapStage(Node[PixelMapSettings]):
     def open(self) -> None:
         """Load the movement and compile its kernel. Raises BadSettings when there is no such, or a damaged, bundle."""
         try:
-            self._choose(_find_bundle(self._target, self.settings.own))
+            self._choose(*_find_bundle(self._target, self.settings.own))
             self._fit(_USUAL_PX)
             for name in _ONE_OF_EACH:  # 0.4 s when a kernel is not cached: not while somebody is choosing
                 painter_of(load_movement(bundle_folder(name)), _USUAL_PX)
@@ -78,6 +85,12 @@ class PixelMapStage(Node[PixelMapSettings]):
             raise BadSettings(str(error)) from error
         self.context.tell(role="practise", backend="numba", precision="int16")
         self._tell()
+
+    def close(self) -> None:
+        """Give networks and their threads back."""
+        painters, self._painters = self._painters, {}
+        for painter in painters.values():
+            painter.close()
 
     def process(self, port: str, message: Message) -> Iterable[Emit]:
         """The frame, its crop changed or not."""
@@ -108,8 +121,8 @@ class PixelMapStage(Node[PixelMapSettings]):
         return self._landmarks_px
 
     def _fit(self, size: int) -> Painter:
-        """What paints the target on crops of this size, px; made once."""
-        key = self._key, size
+        """What paints the target on crops of this size, px; made once, with a network once for all sizes."""
+        key = self._key, 0 if isinstance(self._movement, EditMovement) else size
         if key not in self._painters:
             assert self._movement is not None
             self._painters[key] = painter_of(self._movement, size)
@@ -121,6 +134,7 @@ class PixelMapStage(Node[PixelMapSettings]):
         """'view', 'amount', 'side' and 'target'; values that make no sense change nothing."""
         if name == "view" and value in (PRACTISE, BESIDE, CAMERA):
             self._view = value
+            self._forget()
         elif name == "amount" and isinstance(value, (int, float)) and 0 <= value <= 1:
             self._amount = float(value)
         elif name == "side" and value in SIDES:
@@ -136,19 +150,28 @@ class PixelMapStage(Node[PixelMapSettings]):
         return isinstance(name, str) and (name in movements() or name == Path(self.settings.bundle).name)
 
     def _change(self, name: str) -> None:
-        """Another movement; one that cannot be read leaves the picture as it was."""
+        """Another movement; one that cannot be read, or that nothing here can run, leaves the picture as it was."""
         given = self.settings.bundle if name == Path(self.settings.bundle).name else name
+        before = self._movement, self._key, self._is_own
         try:
-            self._choose(_find_bundle(given, self.settings.own))
+            self._choose(*_find_bundle(given, self.settings.own))
+            painter = self._fit(self._buffers[0].shape[0] if self._buffers else _USUAL_PX)
         except (EngineError, BadSettings) as error:
+            self._movement, self._key, self._is_own = before
             self.context.event("ALARM", f"{name} cannot be shown: {error}")
             return
         self._target = given
+        assert self._movement is not None
+        painter.aim(self._movement)
 
-    def _choose(self, folder: Path) -> None:
-        self._movement = load_movement(folder)
+    def _choose(self, folder: Path, expression: str) -> None:
+        self._movement = load_movement(folder, expression)
         self._key = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()  # it names its weights' hash
         self._is_own = self.settings.own is not None and folder.parent == Path(self.settings.own)
+
+    def _forget(self) -> None:
+        for painter in self._painters.values():
+            painter.forget()
 
     def _tell(self) -> None:
         self.context.tell(
@@ -164,7 +187,9 @@ class PixelMapStage(Node[PixelMapSettings]):
 
 def movements() -> list[str]:
     """Names of the movements that can be chosen while a session runs: those that are shipped."""
-    return [path.name for path in shipped_bundles() if path.name.startswith(_PREFIX)]
+    shipped = [path.name for path in shipped_bundles()]
+    many = [f"{name}:{expression}" for name in shipped if name.startswith(_EDITORS) for expression in _OF_EDITORS]
+    return [name for name in shipped if name.startswith(_PREFIX)] + many
 
 
 def own_movements(folder: Path) -> list[str]:
@@ -172,17 +197,21 @@ def own_movements(folder: Path) -> list[str]:
     return sorted(path.parent.name for path in folder.glob(f"*/{MANIFEST}"))
 
 
-def _find_bundle(name: str, own: str | None = None) -> Path:
-    """The person's own bundle of that name, else a shipped one, else a path that exists.
+def _find_bundle(name: str, own: str | None = None) -> tuple[Path, str]:
+    """The person's own bundle of that name, else a shipped one, else a path that exists; and which of its movements.
 
-    Raises BadSettings with the list of those that are shipped.
+    name: an editor's may end in :EXPRESSION.  Raises BadSettings with the list of those that are shipped.
     """
-    folders = [bundle_folder(Path(name).expanduser())]
-    if own is not None:
-        folders.insert(0, Path(own) / Path(name).name)
-    for folder in folders:
-        if (folder / MANIFEST).is_file():
-            return folder
+    parent, _, last = name.rpartition("/")
+    stem, _, expression = last.partition(":")
+    plain = f"{parent}/{stem}" if parent else stem
+    for given, wanted in ((name, ""), (plain, expression)):  # a folder's own name may have a colon
+        folders = [bundle_folder(Path(given).expanduser())]
+        if own is not None:
+            folders.insert(0, Path(own) / Path(given).name)
+        for folder in folders:
+            if (folder / MANIFEST).is_file():
+                return folder, wanted
     raise BadSettings(
         f"{name!r} is no movement to practise: give the path of a bundle, or a shipped one: {', '.join(movements())}"
     )

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from engines.bundle import Manifest, Training, read_bundle, write_bundle
+from engines.errors import BackendMissing
 from engines.face.pixel_mesh import MeshPainter, load_pixel_mesh
 from engines.shipped import bundle_folder
+from engines.spec import ArraySpec
 from rt.errors import BadSettings
 from rt.message import Crop, Face, Frame
 from rt.stage import Context
-from rt.stages.pixel_map import PixelMapSettings, PixelMapStage, own_movements
+from rt.stages.pixel_map import PixelMapSettings, PixelMapStage, movements, own_movements
 
 
 @pytest.fixture(scope="module")
@@ -247,3 +249,103 @@ def test_an_own_map_that_is_damaged_is_an_alarm_and_changes_nothing(person, look
     assert "altered or cut short" in event.text
     with pytest.raises(BadSettings, match="altered or cut short"):
         opened("pixel-smile-open", own=str(folder))
+
+
+@pytest.fixture(scope="module")
+def editor(tmp_path_factory):
+    """The bundle of an expression editor, without weights: what stands for its network needs none."""
+    picture = ArraySpec("face", "height, width, colour", "uint8", (0, 255), "grey level", "BGR", (16, 16, 3))
+    target = ArraySpec("target", "parameter", "float32", (0.0, 5.0), "FACS intensity", None, (17,))
+    training = Training("none", 0, True, "CC0", None)
+    sizes = {"profile": "facs17"}
+    folder = tmp_path_factory.mktemp("bundles") / "cascade-test"
+    write_bundle(
+        folder, Manifest("cascade_ef_gan", "cascade_editor", sizes, (picture, target), (picture,), training), {}
+    )
+    return folder
+
+
+class StandIn:
+    """Reddens a face for each unit of lip corners pulled up (12), darkens it for each of corners pulled down (15)."""
+
+    def __init__(self, model):
+        self.inputs, self.closed = model.bundle.manifest.inputs, False
+
+    def run(self, arrays):
+        more = 10 * (arrays["target"][8] * np.array([0, 0, 1]) - arrays["target"][10])
+        return {"face": np.clip(arrays["face"] + more, 0, 255).astype(np.uint8)}
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def networks(monkeypatch):
+    """Every network that is opened is a stand-in, listed here."""
+    opened_here = []
+    monkeypatch.setattr(
+        "engines.face.practise_edit.load", lambda model, threads: opened_here.append(StandIn(model)) or opened_here[-1]
+    )
+    return opened_here
+
+
+def test_an_editor_paints_what_it_is_asked_for(editor, networks, frame):
+    flat = replace(frame, crop=replace(frame.crop, image=np.full((32, 32, 3), 120, np.uint8)))
+    stage = opened(f"{editor}:happy", view="practise")
+    assert stage.context.facts["target"] == "cascade-test:happy"
+    assert stage.context.facts["expression"] == "happy"
+    out = through(stage, flat).crop.image.reshape(-1, 3)
+    assert (out[:, :2] == 120).all()
+    assert (out[:, 2] > 140).all()
+    stage.command("target", "pixel-smile")
+    stage.command("target", "cascade-test:happy")
+    assert len(networks) == 1  # kept
+    np.testing.assert_array_equal(through(stage, flat).crop.image.reshape(-1, 3), out)
+    stage.command("view", "camera")
+    assert through(stage, flat) is flat
+    stage.close()
+    assert networks[0].closed
+    sad = opened(f"{editor}:sad", view="practise")
+    assert through(sad, flat).crop.image.mean() < 120
+    sad.close()
+    usual = opened(editor)
+    assert usual.context.facts["expression"] == "happy"
+    usual.close()
+
+
+def test_a_shipped_editor_is_offered_with_its_emotions(monkeypatch, editor, networks, frame):
+    shipped = [bundle_folder("pixel-smile"), editor, bundle_folder("restore-cpu")]
+    monkeypatch.setattr("rt.stages.pixel_map.shipped_bundles", lambda: shipped)
+    by_name = {folder.name: folder for folder in shipped}
+    monkeypatch.setattr("rt.stages.pixel_map.bundle_folder", lambda given: by_name.get(str(given)) or bundle_folder(given))
+    assert movements()[:3] == ["pixel-smile", "cascade-test:angry", "cascade-test:disgusted"]
+    assert len(movements()) == 7
+    stage = opened("pixel-smile", view="practise")
+    flat = replace(frame, crop=replace(frame.crop, image=np.full((32, 32, 3), 120, np.uint8)))
+    stage.command("target", "cascade-test:sad")
+    sad = through(stage, flat).crop.image.mean()
+    stage.command("target", "cascade-test:happy")  # of the same network
+    assert through(stage, flat).crop.image.mean() > 120 > sad
+    assert len(networks) == 1
+    stage.close()
+
+
+def test_an_editor_that_nothing_here_runs_leaves_the_movement_before(monkeypatch, editor, frame):
+    def nothing(model, threads):
+        raise BackendMissing("openvino is needed: pip install openvino")
+
+    monkeypatch.setattr("engines.face.practise_edit.load", nothing)
+    monkeypatch.setattr("rt.stages.pixel_map.movements", lambda: [str(editor)])
+    stage = opened("pixel-smile", view="practise")
+    before = through(stage, frame).crop.image.copy()
+    stage.command("target", str(editor))
+    np.testing.assert_array_equal(through(stage, frame).crop.image, before)
+    assert stage.context.facts["target"] == "pixel-smile"
+    [event] = stage.context.events
+    assert "cannot be shown: openvino is needed: pip install openvino" in event.text
+    with pytest.raises(BadSettings, match="pip install openvino"):
+        opened(editor)
+    with pytest.raises(BadSettings, match="'hapy' is no expression of an editor's"):
+        opened(f"{editor}:hapy")
+    with pytest.raises(BadSettings, match="knows one movement only"):
+        opened("pixel-smile:happy")
