@@ -317,7 +317,11 @@ def test_a_shipped_editor_is_offered_with_its_emotions(monkeypatch, editor, netw
     shipped = [bundle_folder("pixel-smile"), editor, bundle_folder("restore-cpu")]
     monkeypatch.setattr("rt.stages.pixel_map.shipped_bundles", lambda: shipped)
     by_name = {folder.name: folder for folder in shipped}
-    monkeypatch.setattr("rt.stages.pixel_map.bundle_folder", lambda given: by_name.get(str(given)) or bundle_folder(given))
+
+    def folder_of(given):
+        return by_name.get(str(given)) or bundle_folder(given)
+
+    monkeypatch.setattr("rt.stages.pixel_map.bundle_folder", folder_of)
     assert movements()[:3] == ["pixel-smile", "cascade-test:angry", "cascade-test:disgusted"]
     assert len(movements()) == 7
     stage = opened("pixel-smile", view="practise")
