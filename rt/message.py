@@ -192,11 +192,13 @@ class Motion(Message):
 class Frontal(Message):
     """The face without its head's turn, for eyes.
 
-    motion: what is said of the same picture.  jpeg: (bytes,) uint8, empty where there is none.
+    motion: what is said of the same picture.  jpeg: (bytes,) uint8, empty where there is none.  expression: (52,)
+    float32 in [0, 1], blendshapes beyond those of the neutral face, empty where there are none: any face can wear them.
     """
 
     motion: Motion
     jpeg: np.ndarray
+    expression: np.ndarray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -30,11 +30,13 @@ from rt.errors import BadSettings
 from rt.message import Face, Frame, Frontal, Message, Motion, MotionState
 from rt.networks import engine_facts, open_network
 from rt.stage import Context, Emit, Node
+from rt.stages.expression import Rate
 
 CROP_SCALE = 1.7  # sides of the face's box: room for a chin that falls and for what is around a face
 FACE_MODEL = "ict_facekit_light.npz"
 _QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 85]
 _FORGET_S = 3.0  # landmarks that for so long fit no turn of the neutral face are another person's
+_RATE_OVER_S = 2.0  # how often a face is shown is told over this
 _CALM_S = 0.15  # time constant of the symmetry
 _WAITING = {
     Obstacle.LOST: MotionState.NO_FACE,
@@ -47,7 +49,7 @@ _WAITING = {
     Obstacle.NOT_AT_REST: MotionState.RELAX,
 }
 _UNUSABLE = "the face cannot be shown from the front"
-_NOTHING = np.zeros(0, np.uint8)
+_NOTHING, _NO_EXPRESSION = np.zeros(0, np.uint8), np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,9 @@ class MotionStage(Node[MotionSettings]):
         self._face: FrontalFace | None = None
         self._rest_angle = 0.0
         self._rest_crop = np.eye(2, 3)  # the neutral face's crop_from_frame
+        self._rest_shapes = _NO_EXPRESSION  # its blendshapes
         self._calm = Calm(_CALM_S)
+        self._rate = Rate(_RATE_OVER_S)
         self._seq = -settings.every
         self._t_fitted = -math.inf  # when landmarks were last those of the neutral face
 
@@ -110,7 +114,7 @@ class MotionStage(Node[MotionSettings]):
             raise BadSettings(f"{_UNUSABLE}: {error}") from error
         for part in (flow, frontal, rigid_flow):
             part.warm_up()
-        self.context.tell(neutral="none", every=self.settings.every)
+        self.context.tell(neutral="none", every=self.settings.every, rate_hz=0.0)
         if self._source is None:
             self.context.tell(role="motion", backend="3D face", bundle="none", precision="fp32")
             return
@@ -161,7 +165,8 @@ class MotionStage(Node[MotionSettings]):
             return self._said(frame, MotionState.OTHER_FACE)
         self._t_fitted = frame.t_capture
         warp(frame.image, crop_from_frame, self._crop)
-        return self._shown(frame, self._face, found, angle - self._rest_angle)
+        shown = np.clip(face.blendshapes - self._rest_shapes, 0, 1).astype(np.float32)
+        return self._shown(frame, self._face, found, angle - self._rest_angle, shown)
 
     def _awaited(
         self, frame: Frame, face: Face, marks: np.ndarray, crop_from_frame: np.ndarray, angle: float
@@ -178,13 +183,16 @@ class MotionStage(Node[MotionSettings]):
             return ()
         self._face = FrontalFace(self._fitter, neutral, self._watch.landmarks_px())
         self._rest_angle, self._rest_crop, self._t_fitted = angle, crop_from_frame, frame.t_capture
+        self._rest_shapes = face.blendshapes
         if self._engine is not None:
             self._engine.take_neutral(self._face)
         self.context.tell(neutral="taken")
         self.context.event("NEUTRAL", "the neutral face was taken: movements are measured against it")
         return self._said(frame, MotionState.HOLD_STILL, _degrees(pose, angle))
 
-    def _shown(self, frame: Frame, face: FrontalFace, found: HeadMovement, tilt_deg: float) -> Iterable[Emit]:
+    def _shown(
+        self, frame: Frame, face: FrontalFace, found: HeadMovement, tilt_deg: float, shown: np.ndarray
+    ) -> Iterable[Emit]:
         turn = found.turn
         trusted = turn.away_deg <= self.settings.face_camera_deg
         still = face.unturned(self._crop, turn)
@@ -202,19 +210,23 @@ class MotionStage(Node[MotionSettings]):
         jpeg = cv2.imencode(".jpg", picture, _QUALITY)[1]
         if not self.context.intact(frame):
             return ()
+        if self._rate.count(frame.t_capture):
+            self.context.tell(rate_hz=round(self._rate.hz, 1))
         limit = self.settings.face_camera_deg
         motion = Motion(frame.t_capture, state, pose, limit, hidden, even, moved.sum(1), frame.seq)
-        return [("motion", motion), ("frontal", Frontal(motion, jpeg.ravel()))]
+        return [("motion", motion), ("frontal", Frontal(motion, jpeg.ravel(), shown))]
 
     def _said(self, frame: Frame, state: MotionState, pose: np.ndarray | None = None) -> Iterable[Emit]:
         """What is said without a frontal face."""
         self._calm.reset()
+        if self._rate.ended(frame.t_capture):
+            self.context.tell(rate_hz=0.0)
         nothing = np.full(len(REGIONS), np.nan, np.float32)
         pose = np.full(4, np.nan, np.float32) if pose is None else pose
         motion = Motion(
             frame.t_capture, state, pose, self.settings.face_camera_deg, math.nan, nothing, nothing, frame.seq
         )
-        return [("motion", motion), ("frontal", Frontal(motion, _NOTHING))]
+        return [("motion", motion), ("frontal", Frontal(motion, _NOTHING, _NO_EXPRESSION))]
 
     def _forget(self, why: str) -> None:
         self._face = None

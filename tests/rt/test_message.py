@@ -81,8 +81,8 @@ MOTION = Motion(
 )
 MESSAGES = [
     MOTION,
-    Frontal(MOTION, np.arange(200, dtype=np.uint8)),
-    Frontal(MOTION, np.empty(0, np.uint8)),
+    Frontal(MOTION, np.arange(200, dtype=np.uint8), np.linspace(0, 1, 52, dtype=np.float32)),
+    Frontal(MOTION, np.empty(0, np.uint8), np.empty(0, np.float32)),
     Guidance(4.5, {"phase": "review", "steps": [{"title": "Smile"}], "closer_db": None}, np.arange(9, dtype=np.uint8)),
     Expression(4.5, np.linspace(0, 1, 52, dtype=np.float32), "arkit52", "camera", 12),
     Estimate(4.5, np.array([3.0, np.nan], np.float32), np.array([1.0, np.nan], np.float32), 12),

@@ -72,7 +72,7 @@ export function sentence(state, ageMs, noFace) {
 }
 
 // Which networks say something here, how often, and why one of them does not.  engines: of the status.  shown: pictures/s.
-export function networks({ expression, exp2emg, emg2exp }, shown) {
+export function networks({ expression, exp2emg, emg2exp, motion }, shown) {
   const parts = [], notes = [];
   if (expression) {
     const hz = Number(expression.rate_hz), between = hz < SLOWER * shown ? ", interpolated," : ""; // glide.js
@@ -84,6 +84,11 @@ export function networks({ expression, exp2emg, emg2exp }, shown) {
   if (emg2exp) {
     const waits = emg2exp.calibrated === "False" ? ", after Calibrate" : "";
     parts.push(`Face from the muscles by ${emg2exp.bundle}${undrawn(emg2exp) || waits}`);
+  }
+  if (motion) {
+    const hz = Number(motion.rate_hz), rate = hz > 0 ? ` ${Math.round(hz)} times a second` : "";
+    parts.push(`Face from the front${rate}${motion.bundle === "none" ? ", own pixels" : ` by ${motion.bundle}`}`);
+    notes.push(`${motion.backend}, ${motion.precision}`);
   }
   return { text: parts.join(" · "), title: notes.join("; ") };
 }

@@ -2,9 +2,10 @@
 // What arrives is the twin of rt/web/frontal.py, which describes every field.
 
 import { element, set } from "./bars.js";
+import { Face3D } from "./face3d.js";
 
-const HEADER_BYTES = 60, VALUES_AT = 24, VERSION = 1, SHOWN = 1, TURNED = 2;
-const KEY = "myomirror-frontal";
+const HEADER_BYTES = 60, VALUES_AT = 24, VERSION = 2, SHOWN = 1, TURNED = 2;
+const KEY = "myomirror-frontal", AVATAR_KEY = "myomirror-avatar", TOKEN_KEY = "myomirror-token";
 const NOTABLE = 30; // percentage points of asymmetry that healthy people reach
 const REGIONS = [["Brows", "lateral_frontalis"], ["Eyes", "orbicularis_oculi"], ["Mouth", "zygomaticus"]]; // and their muscle
 const SENTENCES = {
@@ -33,12 +34,15 @@ export class FrontalView {
     this.decoding = false;
     this.next = null; // the newest JPEG while another one is being decoded
     this.mirrored = true;
-    this.hint = false;
+    this.expression = new Float32Array(0); // beyond the neutral face
+    this.face = null; // the avatar, once it is asked for
     this.rows = REGIONS.map(([name, muscle]) => this.row(name, muscle));
     $("face-symmetry").replaceChildren(...this.rows.map((row) => row.item));
     this.open = JSON.parse(sessionStorage.getItem(KEY) ?? "true");
     $("show-frontal").addEventListener("click", () => this.choose(!this.open));
     $("neutral").addEventListener("click", () => wish("neutral", null));
+    this.avatar = JSON.parse(sessionStorage.getItem(AVATAR_KEY) ?? "false");
+    $("avatar").addEventListener("click", () => this.wear(!this.avatar));
   }
 
   row(name, muscle) {
@@ -54,6 +58,7 @@ export class FrontalView {
 
   build(hello, choices) {
     this.mirrored = choices.mirrored;
+    this.face?.setMirrored(this.mirrored);
     this.limitMs = hello.frame_limit_ms;
     for (const row of this.rows) row.pair = hello.amplifier ? hello.pairs.findIndex((pair) => pair.muscle === row.muscle) : -1;
     $("frontal-emg-key").hidden = this.rows.every((row) => row.pair < 0);
@@ -76,6 +81,39 @@ export class FrontalView {
     $("show-frontal").setAttribute("aria-pressed", String(shown));
     this.panel.hidden = !shown;
     this.panel.closest(".mirror").classList.toggle("with-frontal", shown);
+    $("avatar").setAttribute("aria-pressed", String(this.avatar));
+    this.canvas.hidden = this.avatar;
+    $("frontal-avatar").hidden = !this.avatar;
+    if (shown && this.avatar && !this.face) this.load();
+  }
+
+  // The movement on nobody's face instead of the own pixels.
+  wear(avatar) {
+    this.avatar = avatar;
+    sessionStorage.setItem(AVATAR_KEY, JSON.stringify(avatar));
+    this.note("");
+    this.show();
+  }
+
+  async load() {
+    const token = encodeURIComponent(sessionStorage.getItem(TOKEN_KEY) ?? "");
+    const face = (this.face = new Face3D($("frontal-avatar"), `/face.bin?token=${token}`));
+    face.setMirrored(this.mirrored);
+    this.note("Making the 3D face…");
+    try {
+      await face.load();
+      this.note("");
+    } catch (error) {
+      this.face = null; // so that the next click asks again
+      this.avatar = false;
+      this.show();
+      this.note(error.message);
+    }
+  }
+
+  note(text) {
+    set($("frontal-note"), text);
+    $("frontal-note").hidden = !text;
   }
 
   // One block as it comes.
@@ -86,8 +124,10 @@ export class FrontalView {
     this.state = head.getUint16(6, true);
     this.t = head.getFloat64(16, true);
     for (let i = 0; i < this.values.length; i++) this.values[i] = head.getFloat32(VALUES_AT + 4 * i, true);
+    const count = head.getUint32(12, true), at = HEADER_BYTES + 4 * count;
+    this.expression = new Float32Array(buffer.slice(HEADER_BYTES, at));
     if (first) this.show();
-    if (head.getUint32(8, true) && !this.panel.hidden && !document.hidden) this.decode(new Uint8Array(buffer, HEADER_BYTES));
+    if (head.getUint32(8, true) && !this.panel.hidden && !this.avatar && !document.hidden) this.decode(new Uint8Array(buffer, at));
   }
 
   // One at a time; of those that come meanwhile only the newest counts.
@@ -120,6 +160,10 @@ export class FrontalView {
   // Every drawn packet: only transforms.
   draw(live) {
     if (this.panel.hidden) return;
+    if (this.avatar && this.face?.ready) {
+      if (this.expression.length) this.face.setExpression(this.expression);
+      this.face.draw();
+    }
     this.rows.forEach((row, i) => {
       const found = this.values[6 + i], muscle = row.pair < 0 ? NaN : live.asymmetry[row.pair];
       const state = Number.isNaN(found) ? "none" : Math.abs(found) >= NOTABLE ? "notable" : "even";

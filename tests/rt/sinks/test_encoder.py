@@ -33,8 +33,8 @@ def test_encoded_frames_count_as_shown_with_both_latencies():
 def test_a_frontal_face_is_packed_as_for_a_page_and_is_no_frame():
     sink, three = EncoderSink(EncoderSinkSettings(), Context()), np.zeros(3, np.float32)
     motion = Motion(1.0, MotionState.SHOWN, np.zeros(4, np.float32), 25.0, 0.0, three, three)
-    sink.process("frontal", Frontal(motion, np.zeros(500, np.uint8)))
-    assert sink.encoded_bytes == 560
+    sink.process("frontal", Frontal(motion, np.zeros(500, np.uint8), np.zeros(52, np.float32)))
+    assert sink.encoded_bytes == 560 + 4 * 52
     assert sink.context.dropped == {}
 
 

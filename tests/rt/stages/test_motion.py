@@ -105,6 +105,35 @@ def test_a_neutral_face_is_taken_and_then_the_face_is_shown(ready, frames):
     assert (found.t, found.seq) == (frames[12].t_capture, 12)
 
 
+def test_an_avatar_is_told_what_the_face_does_beyond_the_neutral_one(frames):
+    stage = opened(every=1)
+    marks, uneven = frames[0].face.landmarks_px, {"mouthSmileLeft": 0.3, "browDownLeft": 0.2}
+    for number in range(COUNT):
+        held = replace(frames[0], seq=number, t_capture=500 + number / 15, face=still_face(marks, **uneven))
+        ports = dict(stage.process("frame", held))
+    assert ports["frontal"].motion.state == MotionState.SHOWN
+    np.testing.assert_array_equal(ports["frontal"].expression, np.zeros(52))
+    moved = still_face(marks, mouthSmileLeft=0.7, browDownLeft=0.1, jawOpen=0.4)
+    ports = dict(stage.process("frame", replace(frames[0], seq=COUNT, t_capture=501.1, face=moved)))
+    worn = ports["frontal"].expression
+    assert worn.dtype == np.float32
+    assert {BLENDSHAPE_INDEX["mouthSmileLeft"], BLENDSHAPE_INDEX["jawOpen"]} == set(np.flatnonzero(worn).tolist())
+    np.testing.assert_allclose(worn[worn > 0].sum(), 0.8, atol=1e-6)
+    gone = dict(stage.process("frame", replace(frames[0], seq=COUNT + 1, t_capture=501.2, face=None)))
+    assert gone["frontal"].expression.size == 0
+
+
+def test_how_often_a_face_is_shown_is_told(frames):
+    stage = opened(every=1)
+    marks = frames[0].face.landmarks_px
+    for number in range(60):
+        stage.process("frame", replace(frames[0], seq=number, t_capture=500 + number / 15, face=still_face(marks)))
+    assert stage.context.facts["rate_hz"] == pytest.approx(15, abs=0.5)
+    for number in range(60):
+        stage.process("frame", replace(frames[0], seq=60 + number, t_capture=504 + number / 15, face=None))
+    assert stage.context.facts["rate_hz"] == 0
+
+
 def tilted(frame, degrees):
     """The camera held askew: the whole picture turned clockwise."""
     height, width = frame.image.shape[:2]

@@ -17,7 +17,10 @@ import pytest
 from engines.emg.heat_scale import heat_scale
 from engines.face.blendshapes import BLENDSHAPE_INDEX
 from engines.face.face_bin import MOUTH, SKIN, FaceBin, encode_face
+from rt import clock
 from rt.errors import MissingDevice
+from rt.message import Frontal, Motion, MotionState
+from rt.web import frontal
 from rt.web.protocol import Flags
 
 pytestmark = pytest.mark.browser
@@ -158,6 +161,30 @@ def test_both_faces_move(open_faces):
     for name, colour in before.items():
         until(lambda name=name, colour=colour: np.abs(colour_at(page, 0.17, 0.5, name) - colour).max() > 15)
     assert page.locator("#faces figcaption").all_inner_texts() == ["From the camera", "From the muscles alone"]
+
+
+def worn(smile: float) -> bytes:
+    """What the page hears of a frontal face that smiles on the left."""
+    even, shown = np.zeros(3, np.float32), np.zeros(52, np.float32)
+    shown[SMILE] = smile
+    said = Motion(clock.now(), MotionState.SHOWN, np.zeros(4, np.float32), 20.0, 0.0, even, even)
+    return frontal.encode(Frontal(said, np.zeros(0, np.uint8), shown))
+
+
+def test_an_avatar_wears_the_movement_without_its_heads_turn(serve, open_page, hello):
+    feed = serve(replace(hello, frame_limit_ms=60000.0), face=sheet)
+    page = open_page(feed)
+    feed.server.publish_aside(worn(0))
+    page.locator("#frontal").wait_for()
+    page.click("#avatar")
+    until(lambda: page.locator("#frontal-avatar").is_visible() and page.locator("#frontal-picture").is_hidden())
+    ground = colour_at(page, 0.04, 0.5, "frontal-avatar")
+    until(lambda: np.abs(colour_at(page, 0.5, 0.5, "frontal-avatar") - ground).max() > 15)
+    before = colour_at(page, 0.14, 0.5, "frontal-avatar")
+    feed.server.publish_aside(worn(1.0))
+    until(lambda: np.abs(colour_at(page, 0.14, 0.5, "frontal-avatar") - before).max() > 15)
+    page.click("#avatar")
+    until(lambda: page.locator("#frontal-picture").is_visible() and page.locator("#frontal-avatar").is_hidden())
 
 
 def test_old_expressions_are_greyed_and_say_so(open_faces):

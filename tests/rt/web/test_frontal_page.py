@@ -42,9 +42,10 @@ def block(state: MotionState = MotionState.SHOWN, yaw: float = 12.4, jpeg: np.nd
     trusted = state == MotionState.SHOWN
     even = np.array([10, np.nan, -42], np.float32) if trusted else NOTHING
     shown = picture() if jpeg is None else jpeg
+    expression = np.zeros(52 if shown.size else 0, np.float32)
     waiting = state not in (MotionState.SHOWN, MotionState.TURNED)
     pose = np.full(4, np.nan, np.float32) if waiting else pose
-    return frontal.encode(Frontal(Motion(clock.now(), state, pose, 20.0, 0.12, even, even), shown))
+    return frontal.encode(Frontal(Motion(clock.now(), state, pose, 20.0, 0.12, even, even), shown, expression))
 
 
 def test_the_face_from_the_front_stands_beside_the_mirror(serve, hello, open_page):
@@ -76,6 +77,17 @@ def test_the_face_from_the_front_stands_beside_the_mirror(serve, hello, open_pag
     page.evaluate(AXE)
     found = page.evaluate(RULES)["violations"]
     assert [(problem["id"], [node["html"] for node in problem["nodes"]]) for problem in found] == []
+
+    drawn = {"backend": "openvino", "bundle": "none", "precision": "fp32", "rate_hz": "14.8"}
+    feed.status = replace(feed.status, engines={"motion": drawn})
+    until(lambda: page.inner_text("#estimator") == "Face from the front 15 times a second, own pixels")
+    feed.status = replace(feed.status, engines={"motion": {**drawn, "bundle": "motion-live"}})
+    until(lambda: page.inner_text("#estimator") == "Face from the front 15 times a second by motion-live")
+
+    page.click("#avatar")
+    until(lambda: "no 3D face" in page.inner_text("#frontal-note"))  # the own face is shown again
+    assert page.locator("#frontal-picture").is_visible()
+    assert page.locator("#avatar").get_attribute("aria-pressed") == "false"
 
     told(block(MotionState.TURNED, yaw=-31.0))
     until(lambda: page.locator("#turn-hint").is_visible())
