@@ -59,12 +59,11 @@ class Face(Message):
     """A face found in a picture.
 
     landmarks_px: (478, 2) float32, (x, y) in frame pixels.  blendshapes: (52,) float32 in [0, 1], the order of
-    `engines.face` / MediaPipe.  frame_from_face: (4, 4) float32, rigid head pose in cm, or None.
+    `engines.face` / MediaPipe.
     """
 
     landmarks_px: np.ndarray
     blendshapes: np.ndarray
-    frame_from_face: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -59,9 +59,7 @@ def same(a, b):
     return a == b
 
 
-FACE = Face(
-    np.random.default_rng(1).random((478, 2), np.float32), np.zeros(52, np.float32), np.eye(4, dtype=np.float32)
-)
+FACE = Face(np.random.default_rng(1).random((478, 2), np.float32), np.zeros(52, np.float32))
 CROP = Crop(np.full((8, 8, 3), 7, np.uint8), np.eye(2, 3, dtype=np.float32), True)
 MUSCLES = Muscles(
     3.25,
@@ -87,7 +85,6 @@ MESSAGES = [
     Expression(4.5, np.linspace(0, 1, 52, dtype=np.float32), "arkit52", "camera", 12),
     Estimate(4.5, np.array([3.0, np.nan], np.float32), np.array([1.0, np.nan], np.float32), 12),
     FACE,
-    replace(FACE, frame_from_face=None),
     CROP,
     RESTORED,
     replace(FRAME, removal="restored", restored=RESTORED),
