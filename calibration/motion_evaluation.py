@@ -234,7 +234,9 @@ class _Run:
             }
         if (transfer := self._transferred()) is not None:
             tables["recognised on an average face"] = transfer
-        self.report["reach"] = motion_tables.reach(self.report, [way.name for way in self.generated])
+        self.report["reach"] = motion_tables.reach(
+            self.report, [HeadUnturned.name, *(way.name for way in self.generated)]
+        )
         if not self.recognisers:
             self.notes.append("nothing was recognised: give bundles of recogniser too")
         if not self.generated:

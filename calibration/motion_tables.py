@@ -52,14 +52,14 @@ def show(console: Console, report: Mapping[str, Any]) -> None:
         console.print(f"Note: {note}.", style="dim", highlight=False)
 
 
-def reach(report: Mapping[str, Any], generated: Sequence[str]) -> list[dict[str, Any]]:
-    """How trained generators stand to what they are to reach; empty without one.
+def reach(report: Mapping[str, Any], ours: Sequence[str]) -> list[dict[str, Any]]:
+    """How ways of ours, with a trained generator or without, stand to what is to be reached.  ours: their names.
 
     EPE at most half of the best peer's, SSIM above all peers', and the gap in recognising motion halved.
     """
     table = report["tables"]["frontal view"]
     found: list[dict[str, Any]] = []
-    for name in generated:
+    for name in ours:
         row = table[name]
         peers = [table[peer] for peer in PEERS]
         best = min(peer["epe"]["mean"] for peer in peers)
