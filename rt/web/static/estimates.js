@@ -87,8 +87,9 @@ export function networks({ expression, exp2emg, emg2exp, motion }, shown) {
   }
   if (motion) {
     const hz = Number(motion.rate_hz), rate = hz > 0 ? ` ${Math.round(hz)} times a second` : "";
-    parts.push(`Face from the front${rate}${motion.bundle === "none" ? ", own pixels" : ` by ${motion.bundle}`}`);
-    notes.push(`${motion.backend}, ${motion.precision}`);
+    const own = motion.bundle === "none"; // without a network
+    parts.push(`Face from the front${rate}${own ? ", own pixels" : ` by ${motion.bundle}`}`);
+    notes.push(own ? "what the turn hides is hatched" : `${motion.backend}, ${motion.precision}; what the turn hides is made up`);
   }
   return { text: parts.join(" · "), title: notes.join("; ") };
 }

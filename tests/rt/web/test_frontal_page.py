@@ -83,6 +83,7 @@ def test_the_face_from_the_front_stands_beside_the_mirror(serve, hello, open_pag
     until(lambda: page.inner_text("#estimator") == "Face from the front 15 times a second, own pixels")
     feed.status = replace(feed.status, engines={"motion": {**drawn, "bundle": "motion-live"}})
     until(lambda: page.inner_text("#estimator") == "Face from the front 15 times a second by motion-live")
+    assert "what the turn hides is made up" in page.locator("#estimator").get_attribute("title")
 
     page.click("#avatar")
     until(lambda: "no 3D face" in page.inner_text("#frontal-note"))  # the own face is shown again
