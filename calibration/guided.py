@@ -210,10 +210,10 @@ class Guided:
         self._count = max(math.ceil(left), 0)
         if left <= 0:
             self.phase = "taking"
-            self._ask(t_s)
 
     def _ask(self, t_s: float) -> None:
-        if self._ask_emg is not None:
+        """The muscles, once in a step, as soon as the face does what is measured: who starts late would rest."""
+        if self._ask_emg is not None and not self._emg:
             self._emg, self._t_emg = "asked", t_s
             name = "calibrate_reference" if self._at else "calibrate_rest"
             self._ask_emg(name, self.settings.emg_s)
@@ -226,6 +226,8 @@ class Guided:
         if reason is None and step.movement is not None:
             reason, strength = self._strength(step, shot)
         self._reason = reason
+        if reason is None:
+            self._ask(t_s)
         if reason is None and step.held_s < self.settings.hold_s:
             step.taken.append(_Taken(shot, seconds, self._check.sharpness, strength))
         if step.held_s >= self.settings.hold_s and self._emg_is_done(t_s):

@@ -115,12 +115,14 @@ def test_the_muscles_answer_comes_as_an_event(tmp_path, sitter):
     led.show(2)
     led.stage.command("guide", "start")
     led.until(lambda state: state["phase"] == "taking")
+    led.show(2)
     assert led.stage.context.commands[-1] == ("calibrate_rest", 3.0)
     led.stage.command("event", {"kind": "CALIBRATION", "text": "calibrating", "data": {"step": "rest", "seconds": 3}})
     led.show(20)
     led.stage.command("event", {"kind": "CALIBRATION", "text": "done", "data": {"step": "rest", "done": True}})
     led.until(lambda state: state["title"] == "Smile open")
     led.until(lambda state: state["phase"] == "taking")
+    led.show(2, amount=1.0)
     led.stage.command("event", {"kind": "ALARM", "text": "no contact at F20", "data": {"step": "reference"}})
     assert led.show()["note"] == "no contact at F20"
 

@@ -213,6 +213,8 @@ def test_muscles_are_asked_for_with_the_face_and_waited_for(sitter):
     sitting.show(2)
     assert sitting.state["title"] == "Smile open" or sitting.state["phase"] == "ready"
     sitting.until("taking")
+    sitting.show(20)
+    assert len(asked) == 1  # who has not begun to smile is not measured yet
     sitting.show(20, amount=1.0)
     assert asked[1:] == [("calibrate_reference", 1.0)]
     sitting.guide.hear_emg(False, "no contact at F20")
