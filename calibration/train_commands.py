@@ -65,6 +65,12 @@ def _cascade_ef_gan() -> Kind:
     return KIND
 
 
+def _cascade_ef_gan_live() -> Kind:
+    from calibration.recipes.cascade_ef_gan import KIND_LIVE
+
+    return KIND_LIVE
+
+
 def _recogniser() -> Kind:
     from calibration.recipes.recogniser import KIND
 
@@ -90,6 +96,7 @@ RECIPES: dict[str, Callable[[], Kind]] = {
     "eifer": _eifer,
     "pixel_rr": _pixel_rr,
     "cascade_ef_gan": _cascade_ef_gan,
+    "cascade_ef_gan_live": _cascade_ef_gan_live,
     "emg_mlp": _emg_mlp,
     "emg_mlp_ours": _emg_mlp_ours,
     "recogniser": _recogniser,

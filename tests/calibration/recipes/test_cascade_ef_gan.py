@@ -15,7 +15,7 @@ from calibration.distributed import Ranks  # noqa: E402
 from calibration.editor_bundle import read_editor  # noqa: E402
 from calibration.loop import Run, train  # noqa: E402
 from calibration.losses.cascade import change_between  # noqa: E402
-from calibration.recipes.cascade_ef_gan import KIND, CascadeEfGan, CascadeSettings  # noqa: E402
+from calibration.recipes.cascade_ef_gan import KIND, KIND_LIVE, CascadeEfGan, CascadeSettings  # noqa: E402
 from calibration.setting_words import changed  # noqa: E402
 from calibration.train_order import Order, settings_for, work_folder  # noqa: E402
 from engines.errors import BadInput, BundleError  # noqa: E402
@@ -72,6 +72,17 @@ def test_the_ablations_are_table_3s():
     assert (peers["stargan"]["attention"], peers["stargan"]["classes"]) == (False, True)
     for own in (*KIND.ablations["focuses-cascade"].values(), *peers.values()):
         changed(KIND.settings, own)
+
+
+def test_the_live_size_is_narrow_and_learns_from_pairs(smileys, tmp_path):
+    s = KIND_LIVE.settings
+    assert (s.size, s.modules, s.local, s.form, s.critic_steps, s.paired) == (64, 1, True, "ours", 0, 1.0)
+    recipe = made(smileys, tmp_path / "b", changed(s, {"batch": 2}))
+    assert sum(weight.numel() for weight in recipe.editor.parameters()) < 0.6e6
+    assert set(recipe.step(recipe.batch(0))) == {"attn", "interp", "truth"}
+    for own in KIND_LIVE.ablations["local-focuses"].values():
+        changed(s, own)
+    assert changed(s, KIND_LIVE.fine_tuning).epochs == 2
 
 
 def test_the_learning_rate_falls_once_for_each_stage(smileys, tmp_path):
