@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engines.bundle import Manifest, Training
+from engines.bundle import Manifest, Training, read_bundle
 from engines.errors import BundleError
 from engines.face.flow import FlowMeter
 from engines.face.head_turn import HeadTurn
 from engines.face.motion_engine import MotionEngine, MotionFit, fitting
 from engines.networks.motion_network import flow_spec
+from engines.shipped import bundle_folder
 from engines.spec import ArraySpec
 
 SIZE = 32
@@ -25,6 +26,12 @@ def test_what_fits_says_its_size_and_what_it_wants():
     assert fitting(GAN, "gan") == MotionFit(SIZE, "still")
     assert fitting(GAN, "gan").full_px == 64
     assert fitting(replace(GAN, sizes={}), "gan").given == "posed"  # the paper's
+
+
+def test_what_ships_fits_and_is_small():
+    folder = bundle_folder("motion-live")
+    assert fitting(read_bundle(folder).manifest, "motion-live") == MotionFit(128, "still")
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 6e6
 
 
 @pytest.mark.parametrize(
