@@ -31,6 +31,8 @@ class Painter(Protocol):
     """Paints one movement on crops of one size."""
 
     needs_landmarks: bool
+    backend: str  # what it runs in, and how its numbers are kept
+    precision: str
 
     def paint(
         self, face: Picture, landmarks_px: npt.NDArray[np.floating] | None, left: float, right: float, out: Picture
@@ -80,6 +82,8 @@ def painter_of(movement: Movement, size: int) -> Painter:
 
 class _OfItself:
     """Paints every picture for itself."""
+
+    backend, precision = "numba", "int16"
 
     def aim(self, movement: Movement) -> None:
         pass

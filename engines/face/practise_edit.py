@@ -1,6 +1,6 @@
 """A movement that an expression editor makes (Cascade EF-GAN): its change of the face, laid over every picture.
 
-A map takes a fraction of a millisecond, the network 10 to 40 on one core.  So the network is given the newest face
+A map takes a fraction of a millisecond, the network 5 to 40 on one core.  So the network is given the newest face
 whenever it is free, on a thread of its own, and no picture waits for it but the very first.  What it changed, the
 difference between its face and the one it was given, goes over all pictures until the next change is there, each of
 which comes in over as many pictures as it took to make.  The change is as coarse as the network's picture; the skin
@@ -82,6 +82,7 @@ class EditPainter:
         except BaseException:
             self._thread.shutdown()
             raise
+        self.backend, self.precision = self._engine.backend, self._engine.precision
         specs = {spec.name: spec for spec in self._engine.inputs}
         self._profile = str(movement.model.bundle.manifest.sizes["profile"])
         self._strongest = np.float32(specs["target"].range[1])

@@ -78,12 +78,12 @@ class PixelMapStage(Node[PixelMapSettings]):
         """Load the movement and compile its kernel. Raises BadSettings when there is no such, or a damaged, bundle."""
         try:
             self._choose(*_find_bundle(self._target, self.settings.own))
-            self._fit(_USUAL_PX)
+            painter = self._fit(_USUAL_PX)
             for name in _ONE_OF_EACH:  # 0.4 s when a kernel is not cached: not while somebody is choosing
                 painter_of(load_movement(bundle_folder(name)), _USUAL_PX)
         except EngineError as error:
             raise BadSettings(str(error)) from error
-        self.context.tell(role="practise", backend="numba", precision="int16")
+        self.context.tell(role="practise", backend=painter.backend, precision=painter.precision)
         self._tell()
 
     def close(self) -> None:
@@ -163,6 +163,7 @@ class PixelMapStage(Node[PixelMapSettings]):
         self._target = given
         assert self._movement is not None
         painter.aim(self._movement)
+        self.context.tell(backend=painter.backend, precision=painter.precision)
 
     def _choose(self, folder: Path, expression: str) -> None:
         self._movement = load_movement(folder, expression)

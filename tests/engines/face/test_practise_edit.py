@@ -45,6 +45,7 @@ class Brighter:
 
     def __init__(self, model):
         self.inputs, self.outputs = model.bundle.manifest.inputs, model.bundle.manifest.outputs
+        self.backend, self.precision = "openvino", "bf16"
         self.asked, self.closed, self.free, self.more = [], False, threading.Event(), 0
         self.free.set()
 

@@ -268,6 +268,8 @@ def editor(tmp_path_factory):
 class StandIn:
     """Reddens a face for each unit of lip corners pulled up (12), darkens it for each of corners pulled down (15)."""
 
+    backend, precision = "openvino", "bf16"
+
     def __init__(self, model):
         self.inputs, self.closed = model.bundle.manifest.inputs, False
 
@@ -297,7 +299,9 @@ def test_an_editor_paints_what_it_is_asked_for(editor, networks, frame):
     out = through(stage, flat).crop.image.reshape(-1, 3)
     assert (out[:, :2] == 120).all()
     assert (out[:, 2] > 140).all()
+    assert stage.context.facts.items() >= {"backend": "openvino", "precision": "bf16"}.items()
     stage.command("target", "pixel-smile")
+    assert stage.context.facts.items() >= {"backend": "numba", "precision": "int16"}.items()
     stage.command("target", "cascade-test:happy")
     assert len(networks) == 1  # kept
     np.testing.assert_array_equal(through(stage, flat).crop.image.reshape(-1, 3), out)
