@@ -13,6 +13,7 @@ from rich.console import Console  # noqa: E402
 
 from calibration.distributed import Ranks  # noqa: E402
 from calibration.emg_bundles import TaughtBy  # noqa: E402
+from calibration.emg_evaluation import score  # noqa: E402
 from calibration.loop import Run, train  # noqa: E402
 from calibration.recipes.emg_mlp import KIND, OURS, EmgMlpSettings, EmgTraining  # noqa: E402
 from calibration.setting_words import changed  # noqa: E402
@@ -143,6 +144,22 @@ def test_the_bundle_says_what_it_is(signals_folder, tmp_path):
     assert said.held_out == ("002",)
     assert set(manifest.metrics) >= {"mse", "rms", "smape", "spearman", "slope"}
     assert all("1 people held out, fold 1 of 5" in metric.on for metric in manifest.metrics.values())
+
+
+def test_peaks_are_stretched_by_what_they_lack(signals_folder, tmp_path):
+    changes = {**TINY_OURS, "peak_gain": False}
+    plain, stretched = (recipe_of(signals_folder, tmp_path / name, changes) for name in "ab")
+    stretched.settings = changed(stretched.settings, {"peak_gain": True})
+    trained(plain)
+    reached = np.nan_to_num(score(plain.network, plain.bundle, plain.pairs, 1).values["slope"]).mean(0)
+    trained(stretched)
+    gain = (stretched.network.output_gain / plain.network.output_gain).numpy()
+    moves = reached > 0  # what never moves stays as it is
+    np.testing.assert_allclose(gain, np.where(moves, np.clip(1 / np.where(moves, reached, 1), 1, 2), 1), rtol=1e-4)
+    assert gain.max() > 1.05
+    again = np.nan_to_num(score(stretched.network, stretched.bundle, stretched.pairs, 1).values["slope"]).mean(0)
+    low = moves & (reached < 0.9)
+    assert (again[low] > reached[low]).all()
 
 
 def test_it_goes_on_from_a_bundle_of_the_same_kind_only(signals_folder, tmp_path):
