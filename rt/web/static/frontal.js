@@ -82,7 +82,7 @@ export class FrontalView {
     this.panel.hidden = !shown;
     this.panel.closest(".mirror").classList.toggle("with-frontal", shown);
     $("avatar").setAttribute("aria-pressed", String(this.avatar));
-    this.canvas.hidden = this.avatar;
+    this.canvas.hidden = $("frontal-by").hidden = this.avatar; // a network paints the own face only
     $("frontal-avatar").hidden = !this.avatar;
     if (shown && this.avatar && !this.face) this.load();
   }

@@ -92,6 +92,7 @@ function showEstimator(engines, shown) {
   const { text, title } = networks(engines, shown);
   set($("estimator"), text);
   $("estimator").title = title;
+  set($("frontal-by"), ["none", undefined].includes(engines.motion?.bundle) ? "" : "painted by a network: not the camera's pixels");
   if (!engines.exp2emg) return;
   set($("key-guess"), `estimated from the picture, ${engines.exp2emg.relative_to === "strongest muscle" ? "% of the strongest muscle" : "relative"}`);
 }
