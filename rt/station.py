@@ -163,7 +163,10 @@ class MotionSection(_NetworkSection):
 class PractiseSection(_Section):
     """The movement to practise, shown on the person's own face (Pixel-RR, or our mesh)."""
 
-    map: str = Field("pixel-smile-open", description="a shipped bundle's name or the path of one")
+    map: str = Field(
+        "pixel-smile-open",
+        description="a shipped bundle's name or the path of one; of an expression editor BUNDLE:EXPRESSION",
+    )
     view: Literal["camera", "practise", "beside"] = Field(
         "camera", description="what is shown at first; beside = own face and movement next to each other"
     )

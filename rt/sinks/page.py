@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from engines.emg.heat_landmarks import heat_file
@@ -363,9 +364,10 @@ def _stage(node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def label_of(movement: str) -> str:
-    """What a person reads for the name of a bundle: pixel-eye-tight -> Eye tight."""
-    words = movement.removeprefix("pixel-").replace("-", " ").replace("_", " ")
-    return words[:1].upper() + words[1:]
+    """What a person reads for a movement: pixel-eye-tight -> Eye tight; cascade-live:happy -> Happy (cascade-live)."""
+    bundle, _, expression = movement.partition(":")
+    words = (expression or bundle.removeprefix("pixel-")).replace("-", " ").replace("_", " ")
+    return words[:1].upper() + words[1:] + (f" ({Path(bundle).name})" if expression else "")
 
 
 def _movements(settings: PageSinkSettings) -> tuple[Movement, ...]:

@@ -20,7 +20,7 @@ from engines.emg.montage import FRIDLUND, KURAMOTO
 from rt import clock
 from rt.errors import BadSettings, LiveError
 from rt.message import Crop, Estimate, Expression, Face, Frame, Muscles
-from rt.sinks.page import PageSink, PageSinkSettings, StatusBoard, hello
+from rt.sinks.page import PageSink, PageSinkSettings, StatusBoard, hello, label_of
 from rt.stage import Context
 from rt.web.protocol import Flags, Packet, decode_packet
 
@@ -391,6 +391,18 @@ def test_a_session_that_removes_nothing_has_no_such_switch():
         assert client.last("hello")["removals"] == []
         sink.process("frame", frame(0))
         until(lambda: context.dropped.get("shown") == 1, sink)
+
+
+@pytest.mark.parametrize(
+    ("movement", "label"),
+    [
+        ("pixel-eye-tight", "Eye tight"),
+        ("cascade-live:happy", "Happy (cascade-live)"),
+        ("/data/own/cascade-live:eye-tight", "Eye tight (cascade-live)"),
+    ],
+)
+def test_movements_are_called_by_their_names(movement, label):
+    assert label_of(movement) == label
 
 
 def test_the_page_is_told_which_movements_there_are():
