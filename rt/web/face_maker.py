@@ -14,7 +14,7 @@ from engines.face.face_bin import encode_face
 from engines.face.face_geometry import face_geometry
 from engines.face.mesh import FaceModel
 
-_NICENESS = 2  # the display comes first
+_NICENESS = 5  # the display comes first
 _MONTAGES = {montage.name: montage for montage in (FRIDLUND, KURAMOTO)}
 
 
