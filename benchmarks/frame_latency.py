@@ -27,6 +27,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import psutil
 import yaml
@@ -36,8 +37,10 @@ from benchmarks.measure import Row, Target, conditions, show, warn_when_busy, wr
 from rt.graphs.demo import RESTORE, demo_estimates
 
 _MYOMIRROR = [sys.executable, "-c", "from rt.cli import main; main()"]
+Switch = tuple[Literal["button", "switch"], str]  # on the page: role and name
+
 _STAGES_AT_LEAST_MS = 0.05
-_EVERYTHING = ("3D face", "Muscle map")  # what a viewer turns on
+_EVERYTHING: tuple[Switch, ...] = (("button", "3D face"), ("switch", "Muscle map"))  # what a viewer turns on
 
 
 def _station(name: str, folder: Path, camera: dict[str, object], emg: dict[str, object], **sections: object) -> Path:
@@ -46,10 +49,12 @@ def _station(name: str, folder: Path, camera: dict[str, object], emg: dict[str, 
     return path
 
 
-def run(station: Path, seconds: float, drawn: bool, folder: Path, switches: Sequence[str] = ()) -> tuple[dict, float]:
+def run(
+    station: Path, seconds: float, drawn: bool, folder: Path, switches: Sequence[Switch] = ()
+) -> tuple[dict, float]:
     """One session as a child process. Returns its report and the CPU that all its processes used, in cores.
 
-    switches: labels of what the viewer turns on.
+    switches: what the viewer turns on.
     """
     report = folder / "report.json"
     options = ["--seconds", str(seconds), "--report", str(report), "--no-browser", *([] if drawn else ["--headless"])]
@@ -103,7 +108,7 @@ class _CpuMeter:
 class _Viewer:
     """A real browser with a page, up before the session (starting a browser is not the session's latency)."""
 
-    def __init__(self, seconds: float, switches: Sequence[str]) -> None:
+    def __init__(self, seconds: float, switches: Sequence[Switch]) -> None:
         self._seconds, self._switches = seconds, switches
         self._urls: queue.Queue[str] = queue.Queue()
         self._ready = threading.Event()
@@ -123,8 +128,8 @@ class _Viewer:
             self._ready.set()
             page.goto(self._urls.get())
             page.get_by_role("button", name="Show the mirror").click()
-            for label in self._switches:
-                page.get_by_text(label, exact=True).first.click()
+            for role, label in self._switches:
+                page.get_by_role(role, name=label).click()
             page.wait_for_timeout(self._seconds * 1e3)
 
 
@@ -170,7 +175,7 @@ def measure(seconds: float, restore: str = RESTORE) -> tuple[list[Row], list[Tar
         folder = Path(name)
         removal = {"restore": False if restore == "off" else {"bundle": restore}}
         plain = _station("plain", folder, *synthetic, **removal)
-        plans: list[tuple[str, Path, bool, Sequence[str]]] = [("encoded", plain, False, ())]
+        plans: list[tuple[str, Path, bool, Sequence[Switch]]] = [("encoded", plain, False, ())]
         if chromium.executable():
             practising = _station("practising", folder, *synthetic, practise={"view": "practise"}, **removal)
             everything = _station("everything", folder, *synthetic, **demo_estimates(), **removal)

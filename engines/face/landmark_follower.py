@@ -1,4 +1,4 @@
-"""Follows a face from picture to picture with MediaPipe's landmark network, run by OpenVINO: half of MediaPipe's time.
+"""Follows a face from picture to picture with MediaPipe's landmark network, run by OpenVINO: 0.6 x its time.
 
 What is computed is what MediaPipe's face landmarker computes in its video mode (mediapipe/tasks/cc/vision/
 face_landmarker, Apache-2.0): a square around the last landmarks, upright by the outer eye corners and half as large
