@@ -68,6 +68,8 @@ def run(
         cores = meter.stop()
     if child.returncode:
         raise RuntimeError(f"the session ended with exit code {child.returncode}")
+    if viewer and viewer.problem:
+        raise RuntimeError(f"nobody looked at the page: {viewer.problem}")
     return json.loads(report.read_text()), cores
 
 
@@ -112,6 +114,7 @@ class _Viewer:
         self._seconds, self._switches = seconds, switches
         self._urls: queue.Queue[str] = queue.Queue()
         self._ready = threading.Event()
+        self.problem = ""  # why it did not stay to the end
         threading.Thread(target=self._live, daemon=True).start()
         if not self._ready.wait(60.0):
             raise RuntimeError("Chromium did not start within a minute")
@@ -123,14 +126,17 @@ class _Viewer:
     def _live(self) -> None:
         from playwright.sync_api import Error
 
-        with contextlib.suppress(Error), chromium.launched() as browser:
+        with chromium.launched() as browser:
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             self._ready.set()
-            page.goto(self._urls.get())
-            page.get_by_role("button", name="Show the mirror").click()
-            for role, label in self._switches:
-                page.get_by_role(role, name=label).click()
-            page.wait_for_timeout(self._seconds * 1e3)
+            try:
+                page.goto(self._urls.get())
+                page.get_by_role("button", name="Show the mirror").click()
+                for role, label in self._switches:
+                    page.get_by_role(role, name=label).click()
+                page.wait_for_timeout(self._seconds * 1e3)
+            except Error as error:
+                self.problem = str(error).partition("\n")[0]
 
 
 @contextlib.contextmanager

@@ -47,7 +47,7 @@ from rt.errors import BadSettings
 
 NOBODY = -1  # as a fold: everybody teaches
 _MOST_STRETCH = 2.0
-_PEOPLE_STRETCHED = 8  # whose peaks are looked at: more say the same
+_PEOPLE_STRETCHED = 8  # whose peaks are looked at: judging everybody takes minutes
 PAPER_END = "paper"  # tanh for EMG2Exp, ReLU for Exp2EMG
 
 

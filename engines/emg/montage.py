@@ -213,3 +213,17 @@ FRIDLUND = _fridlund()
 
 KURAMOTO = _kuramoto()
 """18 monopolar sites K1..K20 without K11 and K12, against the reference K24 (FACTS 1.1). Sites, not muscles."""
+
+MONTAGES = {montage.name: montage for montage in (FRIDLUND, KURAMOTO)}
+"""All that there are, by name."""
+
+
+def montage_of(labels: Sequence[str]) -> Montage | None:
+    """The montage that knows all these channels; None when none does."""
+    for montage in MONTAGES.values():
+        try:
+            montage.subset(labels)
+        except UnknownChannel:
+            continue
+        return montage
+    return None

@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from engines.emg.montage import FRIDLUND, KURAMOTO
-from engines.errors import UnknownChannel
+from engines.emg.montage import FRIDLUND, montage_of
 from rt.errors import BadRecording, BadSettings, DataLost, MissingDevice
 from rt.recording.disk import write_atomically
 from rt.recording.gapless import Layout, lay_out
@@ -178,7 +177,7 @@ def _write_sidecars(
 ) -> list[Path]:
     subject, settings = stem.split("_")[0], folder.info.get("settings") or {}
     synthetic = " Synthetic: made by a simulator, not from a person." if folder.info.get("synthetic") else ""
-    fridlund = _montage_of(layout.labels) is FRIDLUND
+    fridlund = montage_of(layout.labels) is FRIDLUND
     files: dict[Path, str] = {}
     files[target / f"{stem}_emg.json"] = _json(
         {
@@ -241,22 +240,12 @@ def _write_dataset(out: Path, subject: str, synthetic: str, missing: int) -> lis
 
 
 def _channel_row(label: str) -> tuple[str, ...]:
-    montage = _montage_of((label,))
+    montage = montage_of((label,))
     if montage is None:
         return label, "EMG", "uV", "n/a", "n/a"
     channel = montage.channels[montage.column(label)]
     reference = montage.reference.label if montage.reference else "bipolar"
     return label, "EMG", "uV", reference, f"{channel.muscle.replace('_', ' ')}, {channel.side}"
-
-
-def _montage_of(labels: tuple[str, ...]) -> Any:
-    for montage in (FRIDLUND, KURAMOTO):
-        try:
-            montage.subset(labels)
-        except UnknownChannel:
-            continue
-        return montage
-    return None
 
 
 def _mains_hz(settings: dict[str, Any]) -> float | str:

@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engines.emg.montage import FRIDLUND, KURAMOTO, Montage
-from engines.errors import UnknownChannel
+from engines.emg.montage import montage_of
 from rt.recording.gapless import Layout, lay_out
 from rt.recording.recorded import Table, recorded_chunks, recorded_table
 from rt.recording.report_charts import BINS, Axis, Line, Scale, draw_chart, scale_from_zero, section
@@ -134,7 +133,7 @@ def _put(into: np.ndarray, bins: np.ndarray, rows: np.ndarray, by: np.ufunc) -> 
 
 def _by_muscle(labels: Sequence[str]) -> list[tuple[str, list[tuple[str, int]]]]:
     """(muscle, [(side, column), ...]) in the order of the montage; unknown channels stand alone."""
-    montage = _montage_of(labels)
+    montage = montage_of(labels)
     if montage is None:
         return [(label, [("right", column)]) for column, label in enumerate(labels)]
     rows: dict[str, list[tuple[str, int]]] = {}
@@ -143,13 +142,3 @@ def _by_muscle(labels: Sequence[str]) -> list[tuple[str, list[tuple[str, int]]]]
         side = "left" if channel.side == "left" else "right"
         rows.setdefault(channel.muscle.replace("_", " "), []).append((side, column))
     return list(rows.items())
-
-
-def _montage_of(labels: Sequence[str]) -> Montage | None:
-    for montage in (FRIDLUND, KURAMOTO):
-        try:
-            montage.subset(labels)
-        except UnknownChannel:
-            continue
-        return montage
-    return None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from engines.emg.heat_landmarks import heat_file
-from engines.emg.montage import FRIDLUND, KURAMOTO, Montage
+from engines.emg.montage import FRIDLUND, MONTAGES, Montage
 from rt import clock
 from rt.errors import BadSettings, LiveError
 from rt.message import Estimate, Expression, Frame, Frontal, Guidance, Message, Muscles
@@ -26,7 +26,6 @@ from rt.web.hub import Outcome
 from rt.web.protocol import REMOVALS, VIEWS, Channel, Flags, Hello, Movement, Packet, Pair, Status, Wish
 from rt.web.server import PageServer, PageSettings
 
-_MONTAGES = {montage.name: montage for montage in (FRIDLUND, KURAMOTO)}
 _VALUES_EVERY_S = 0.045  # without a picture for that long, the bars go on alone
 _SERVER_HANGS_S = 1.0
 _LAST_ANSWERS_S = 0.25  # at the end, how long to wait for what browsers still owe
@@ -90,9 +89,9 @@ class PageSinkSettings:
 
     def build_montage(self) -> Montage:
         """The montage in column order. Raises BadSettings (or UnknownChannel) with what exists."""
-        if self.montage not in _MONTAGES:
-            raise BadSettings(f"there is no montage {self.montage!r}; known: {', '.join(_MONTAGES)}")
-        montage = _MONTAGES[self.montage]
+        if self.montage not in MONTAGES:
+            raise BadSettings(f"there is no montage {self.montage!r}; known: {', '.join(MONTAGES)}")
+        montage = MONTAGES[self.montage]
         return montage.subset(self.channels) if self.channels else montage
 
 
@@ -381,7 +380,7 @@ def hello(settings: PageSinkSettings, montage: Montage) -> Hello:
     """What a page must know before its first packet. Raises BadSettings for a muscle that does not exist."""
     pairs = tuple(Pair(*pair) for pair in montage.pairs())
     there = [pair.muscle for pair in pairs]
-    known = [muscle for muscle, _, _ in _MONTAGES[montage.name].pairs()]
+    known = [muscle for muscle, _, _ in MONTAGES[montage.name].pairs()]
 
     def checked(name: str) -> str:
         muscle = name.strip().lower().replace(" ", "_")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from engines.emg.montage import FRIDLUND, KURAMOTO, Montage
+from engines.emg.montage import FRIDLUND, MONTAGES, Montage
 from rt import clock
 from rt.errors import BadSettings, DataLost
 from rt.message import Chunk, Estimate, Event, Expression, Frame, Message, Motion, Parameters
@@ -18,7 +18,6 @@ from rt.recording.signals import SignalsFile
 from rt.recording.video import VideoWriter
 from rt.stage import Context, Emit, Node
 
-_MONTAGES = {montage.name: montage for montage in (FRIDLUND, KURAMOTO)}
 _LOW_DISK_BYTES = 2 << 30  # about half an hour of 22 channels and 640x480 video
 
 
@@ -38,9 +37,9 @@ class RecorderSettings:
 
     def build_montage(self) -> Montage:
         """The montage in column order. Raises BadSettings (or UnknownChannel) with what exists."""
-        if self.montage not in _MONTAGES:
-            raise BadSettings(f"there is no montage {self.montage!r}; known: {', '.join(_MONTAGES)}")
-        montage = _MONTAGES[self.montage]
+        if self.montage not in MONTAGES:
+            raise BadSettings(f"there is no montage {self.montage!r}; known: {', '.join(MONTAGES)}")
+        montage = MONTAGES[self.montage]
         return montage.subset(self.channels) if self.channels else montage
 
 

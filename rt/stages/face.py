@@ -85,8 +85,8 @@ class FaceStage(Node[FaceSettings]):
             self._create(path)
             self._rgb[:] = 0
             self._found(0.0)
-        by = "mediapipe" if self._follower is None else "openvino"
-        self.context.tell(face_model=path.name, role="face", backend=by, bundle=path.name, precision="fp32")
+        by, precision = ("mediapipe", "fp16") if self._follower is None else ("openvino", "fp32")
+        self.context.tell(face_model=path.name, role="face", backend=by, bundle=path.name, precision=precision)
 
     def process(self, port: str, message: Message) -> Iterable[Emit]:
         """The frame with its face."""

@@ -8,21 +8,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from engines.emg.montage import FRIDLUND, KURAMOTO
+from engines.emg.montage import MONTAGES
 from engines.errors import EngineError
 from engines.face.face_bin import encode_face
 from engines.face.face_geometry import face_geometry
 from engines.face.mesh import FaceModel
 
 _NICENESS = 5  # the display comes first
-_MONTAGES = {montage.name: montage for montage in (FRIDLUND, KURAMOTO)}
 
 
 def main(arguments: Sequence[str]) -> int:
     """Write the file: 0, or 2 when the model or a channel does not fit."""
     path, montage, *labels = arguments
     try:
-        face = face_geometry(FaceModel.load(Path(path)), _MONTAGES[montage].subset(labels))
+        face = face_geometry(FaceModel.load(Path(path)), MONTAGES[montage].subset(labels))
     except EngineError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from engines.emg.montage import FRIDLUND, KURAMOTO
+from engines.emg.montage import FRIDLUND, KURAMOTO, MONTAGES, montage_of
 from engines.errors import UnknownChannel
 
 # FACTS 1.1, order 2: the columns of the public one-person recordings.
@@ -92,3 +92,10 @@ def test_pairs_and_subsets():
     for wrong in (["F19", "Zygomaticus_r"], [], ["F23"]):
         with pytest.raises(UnknownChannel):
             FRIDLUND.subset(wrong)
+
+
+@pytest.mark.parametrize("name", ["fridlund", "kuramoto"])
+def test_a_montage_is_found_by_its_channels(name):
+    labels = MONTAGES[name].labels
+    assert montage_of(labels[3:6]) is MONTAGES[name]
+    assert montage_of((*labels, "EKG")) is None

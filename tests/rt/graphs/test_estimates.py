@@ -56,6 +56,7 @@ def test_they_stand_in_a_process_of_their_own_beside_the_pictures_way(bundles, h
     graph = graph_of(station(**both(bundles)), headless)
     graph.check_nodes()
     assert {node.name for node in graph.group("estimate")} == {"expression", "exp2emg", "emg2exp"}
+    assert {node.group for node in graph.nodes if node.gives_way} == {"estimate"}
     way = [edge.source for edge in display_path(graph, "page")]
     assert way == [f"{name}.frame" for name in ("camera", "face", "crop", "join", "pixel_map", "paste_back")]
     assert "expression.picture" in targets(graph, "crop.frame")
