@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from benchmarks import chromium
 from rt import runtime_folder
 
 _NODES = str(Path(__file__).parent / "rt" / "nodes")
+_PATIENCE_MS = 20e3  # with a page on a busy machine
 _HOME = Path(tempfile.mkdtemp(prefix="myomirror-tests-"))
 
 # At import, before anything asks for its folders, and inherited by every process that a test starts.
@@ -41,6 +43,7 @@ def browser() -> Iterator[Any]:
     if chromium.executable() is None:
         pytest.skip("Chromium is not installed (Debian package: chromium)")
     with chromium.launched() as found:
+        expect.set_options(timeout=_PATIENCE_MS)
         yield found
 
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from application import Application, station_file, until
+from playwright.sync_api import expect
 
 from engines.emg.montage import FRIDLUND
 from engines.face.pixel_mesh import load_pixel_mesh
@@ -21,7 +22,7 @@ def test_a_person_is_led_from_the_welcome_to_an_own_map(tmp_path, open_page):
     path = station_file(tmp_path, camera={"kind": "synthetic"}, emg={"kind": "synthetic"})
     with Application(tmp_path, "calibrate", path, "--subject", "P07", "--no-browser", "--countdown", "0.5") as session:
         page = open_page(session)
-        assert page.inner_text("#subject") == "P07"
+        expect(page.locator("#subject")).to_have_text("P07")
         until(lambda: "P07" in page.inner_text("#guide-privacy"), "the welcome")
         page.click("#guide-start")
         until(lambda: "Smile so that your teeth show" in page.inner_text("#guide-words"), "neutral is done", LOOP_S)

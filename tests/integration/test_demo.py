@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from application import Application, recordings, until
+from playwright.sync_api import expect
 
 from rt.recording.recorded import recorded_chunks, recorded_events, recorded_rows
 from rt.recording.session_folder import SessionFolder
@@ -25,19 +26,19 @@ def picture(page):
 def test_everything_on_the_page_does_what_it_says(tmp_path, open_page):
     with Application(tmp_path, "demo", "--no-browser", "--record", tmp_path / "kept") as session:
         page = open_page(session)
-        assert page.inner_text("#subject") == "demo"
-        assert page.locator("#synthetic").is_visible()
+        expect(page.locator("#subject")).to_have_text("demo")
+        expect(page.locator("#synthetic")).to_be_visible()
         _numbers_come(page)
         _the_practise_view_is_another_picture(page)
         _marker_and_recording(page)
         _calibration_says_what_to_do(page)
-        assert page.locator("#stale").is_hidden()
-        assert page.locator("#lost").is_hidden()
+        expect(page.locator("#stale")).to_be_hidden()
+        expect(page.locator("#lost")).to_be_hidden()
         page.click("#stop")
         page.locator("#ended").wait_for(state="visible")
         until(lambda: page.inner_text("#ended-title") == "Session stopped", "confirmed")
         code = session.process.wait(20)
-        assert "Photon to pixel" in page.inner_text("#ended-facts")
+        expect(page.locator("#ended-facts")).to_contain_text("Photon to pixel", use_inner_text=True)
     report = session.report
     assert report["frames"]["closed"]
     assert report["frames"]["shown"] > 60
@@ -92,7 +93,7 @@ def _marker_and_recording(page):
     until(lambda: page.inner_text("#record") == "End recording", "recording")
     page.click("#record")
     until(lambda: page.inner_text("#recording-text") == "Not recording", "recording is off")
-    assert page.inner_text("#record") == "Record"
+    expect(page.locator("#record")).to_have_text("Record")
     page.wait_for_timeout(500)
     page.keyboard.press("Alt+KeyR")
     until(lambda: page.inner_text("#recording-text").startswith("Recording "), "recording is on again")

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 from application import Application, recordings, run, station_file, until
+from playwright.sync_api import expect
 
 from rt.board import State
 from rt.graphs.demo import demo_calibration
@@ -92,7 +93,7 @@ def test_without_an_amplifier_and_when_the_network_is_gone_for_good(tmp_path, ne
     with live(tmp_path, networks, "--no-browser", emg={"kind": "none"}, limits=limits) as session:
         page = open_page(session)
         until(lambda: re.search(r"≈ \d+ ± 10 %", page.inner_text("#bars")), lambda: page.inner_text("main"), BACK_S)
-        assert "estimated from the picture, relative" in page.inner_text("#bars-key")
+        expect(page.locator("#bars-key")).to_contain_text("estimated from the picture, relative", use_inner_text=True)
         until(lambda: "encoder, muscles by exp2emg" in page.inner_text("#estimator"), "what estimates", BACK_S)
         t_limit = time.monotonic() + 3 * BACK_S
         while session.state(GROUP) != State.DEGRADED and time.monotonic() < t_limit:
@@ -104,7 +105,7 @@ def test_without_an_amplifier_and_when_the_network_is_gone_for_good(tmp_path, ne
         until(lambda: "Estimate is" in page.inner_text("#guess-stale"), "that it is old", BACK_S)
         until(lambda: "≈" not in page.inner_text("#bars"), "no number that is not live", BACK_S)
         until(lambda: session.shown > shown + 5, "pictures go on", BACK_S)
-        assert "exp2emg: failed" in page.inner_text("#stages")
+        expect(page.locator("#stages")).to_contain_text("exp2emg: failed")
         assert session.stop() == 0, session.output
     assert session.report["frames"]["closed"]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from application import Application, run, station_file, until
+from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.integration]
 
@@ -106,7 +107,7 @@ def test_a_network_that_fails_or_is_late_never_shows_the_cameras_own(session, be
         page = begun_page(running)
         until(lambda: running.board.node("camera")["frames_out"][0] > 60, "the camera runs", 60.0)
         assert running.shown == 0  # every one is too old when it is done, and the camera's own is nobody's to see
-        assert page.locator("#waiting").is_visible()
+        expect(page.locator("#waiting")).to_be_visible()
         fault("")
         until(lambda: page.locator("#waiting").is_hidden(), "the first picture", BACK_S)
         assert is_green(page)
@@ -164,13 +165,13 @@ def report_precision():
 def _switched_by_the_page(page):
     choose(page, "raw")
     until(lambda: not is_green(page), "the raw picture")
-    assert page.locator("#raw").is_hidden()  # asked for, so it stands in for nothing
+    expect(page.locator("#raw")).to_be_hidden()  # asked for, so it stands in for nothing
     choose(page, "edit")
     page.locator("#edit").wait_for(state="visible")
     assert not is_green(page)
     choose(page, "restored")
     until(lambda: is_green(page), "restored again")
-    assert "painted" in page.inner_text("#engine")
+    expect(page.locator("#engine")).to_contain_text("painted")
 
 
 @pytest.mark.browser
@@ -191,7 +192,7 @@ def test_the_cameras_own_only_where_the_station_says_raw(session, begun_page, fa
         page = begun_page(running)
         until(lambda: page.locator("#waiting").is_hidden(), "a stand-in", 60.0)
         assert not is_green(page)
-        assert page.inner_text("#raw") == "Camera picture, not processed"
+        expect(page.locator("#raw")).to_have_text("Camera picture, not processed")
         fault("")
         until_green_again(running, page)
         running.strike("vision", signal.SIGSTOP)

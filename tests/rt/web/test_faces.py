@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from engines.emg.heat_scale import heat_scale
 from engines.face.blendshapes import BLENDSHAPE_INDEX
@@ -142,14 +143,14 @@ def is_clay(colour: np.ndarray) -> bool:
 def test_the_heat_map_is_on_the_right_side_and_follows_the_mirror(open_faces):
     _, page = open_faces(with_values(left=110, right=0))
     until(lambda: is_violet(colour_at(page, 0.38)) and is_clay(colour_at(page, 0.62)))  # a mirror: left is left
-    assert page.inner_text("#heat-source") == "Measured"
+    expect(page.locator("#heat-source")).to_have_text("Measured")
     until(lambda: page.inner_text("#heat-most") == "Most: Zygomaticus left")
     page.get_by_role("switch", name="Mirror view").press("Space")
     until(lambda: is_clay(colour_at(page, 0.38)) and is_violet(colour_at(page, 0.62)))
-    assert page.locator("#face-camera-box .map-side").all_inner_texts() == ["R", "L"]
+    expect(page.locator("#face-camera-box .map-side")).to_have_text(["R", "L"])
     page.get_by_role("switch", name="Heat map").press("Space")
     until(lambda: np.ptp(colour_at(page, 0.62)) > 35 and not is_violet(colour_at(page, 0.62)))  # skin
-    assert page.locator("#heat-legend").is_hidden()
+    expect(page.locator("#heat-legend")).to_be_hidden()
 
 
 def test_both_faces_move(open_faces):
@@ -160,7 +161,7 @@ def test_both_faces_move(open_faces):
     feed.change = with_values(left=0, right=0, smile=1.0)  # the left half reaches further to the left
     for name, colour in before.items():
         until(lambda name=name, colour=colour: np.abs(colour_at(page, 0.17, 0.5, name) - colour).max() > 15)
-    assert page.locator("#faces figcaption").all_inner_texts() == ["From the camera", "From the muscles alone"]
+    expect(page.locator("#faces figcaption")).to_have_text(["From the camera", "From the muscles alone"])
 
 
 def worn(smile: float) -> bytes:
@@ -204,10 +205,10 @@ def test_estimated_muscles_are_called_so(open_faces, hello):
     told = replace(hello, amplifier=False, estimated=True)
     _, page = open_faces(change, told)
     until(lambda: page.inner_text("#heat-source") == "Estimated from the picture, relative")
-    assert page.locator("#heat-legend").get_attribute("data-source") == "estimated"
-    assert page.inner_text("#heat-end") == "100 %"
+    expect(page.locator("#heat-legend")).to_have_attribute("data-source", "estimated")
+    expect(page.locator("#heat-end")).to_have_text("100 %")
     until(lambda: page.inner_text("#heat-most") == "Most: Zygomaticus right")
-    assert page.locator("#face-emg-box").is_hidden()
+    expect(page.locator("#face-emg-box")).to_be_hidden()
     until(lambda: picture(page).std() > 20)
     rows = picture(page)[100:160, int(0.6 * picture(page).shape[1])].mean(1)
     assert rows.std() > 4  # hatched
@@ -219,17 +220,17 @@ def test_without_values_the_page_is_as_it_was(serve, open_page):
     feed.change = lambda packet: replace(packet, **nothing)
     page = open_page(feed)
     until(lambda: "not calibrated" in page.inner_text("#bars"))
-    assert page.locator("#show-faces").is_hidden()
-    assert page.locator("#faces").is_hidden()
+    expect(page.locator("#show-faces")).to_be_hidden()
+    expect(page.locator("#faces")).to_be_hidden()
     assert page.locator("main").first.get_attribute("class") in (None, "", "wide")
 
 
 def test_the_panel_opens_and_closes_and_is_remembered(open_faces):
     feed, page = open_faces(with_values(left=10, right=10))
-    assert page.locator(".envelopes").is_hidden()
+    expect(page.locator(".envelopes")).to_be_hidden()
     page.get_by_role("button", name="3D face").press("Enter")
     page.locator("#faces").wait_for(state="hidden")
-    assert page.locator(".envelopes").is_visible()
+    expect(page.locator(".envelopes")).to_be_visible()
     page.get_by_role("button", name="3D face").press("Enter")
     page.locator("#faces").wait_for()
     page.goto(feed.server.url)

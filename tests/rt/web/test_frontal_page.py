@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from rt import clock
 from rt.message import Frontal, Motion, MotionState
@@ -52,20 +53,20 @@ def test_the_face_from_the_front_stands_beside_the_mirror(serve, hello, open_pag
     """One page for all of it: a browser's page costs seconds."""
     feed = serve(replace(hello, frame_limit_ms=60000.0, emg_limit_ms=60000.0))
     page = open_page(feed)
-    assert page.locator("#frontal").is_hidden()  # a station without it has no room for it
-    assert page.locator("#show-frontal").is_hidden()
+    expect(page.locator("#frontal")).to_be_hidden()  # a station without it has no room for it
+    expect(page.locator("#show-frontal")).to_be_hidden()
 
     def told(found: bytes) -> None:
         feed.server.publish_aside(found)
 
     told(block(MotionState.OPEN_EYES, jpeg=np.empty(0, np.uint8)))
     until(lambda: "Open your eyes" in page.inner_text("#frontal-state"))
-    assert page.inner_text("#pose-yaw") == "–"
+    expect(page.locator("#pose-yaw")).to_have_text("–")
 
     told(block())
     until(lambda: page.inner_text("#pose-yaw") == "12° left")
     assert (page.inner_text("#pose-pitch"), page.inner_text("#pose-roll")) == ("3° down", "0°")
-    assert page.locator("#frontal-state").is_hidden()
+    expect(page.locator("#frontal-state")).to_be_hidden()
     rows = page.locator("#face-symmetry .symmetry-row")
     assert [rows.nth(i).locator("b").inner_text() for i in range(3)] == ["+10 R", "–", "−42 L"]
     assert rows.nth(2).locator("small").inner_text().startswith("EMG ")
@@ -81,35 +82,35 @@ def test_the_face_from_the_front_stands_beside_the_mirror(serve, hello, open_pag
     drawn = {"backend": "openvino", "bundle": "none", "precision": "fp32", "rate_hz": "14.8"}
     feed.status = replace(feed.status, engines={"motion": drawn})
     until(lambda: page.inner_text("#estimator") == "Face from the front 15 times a second, own pixels")
-    assert page.inner_text("#frontal-by") == ""
+    expect(page.locator("#frontal-by")).to_have_text("")
     feed.status = replace(feed.status, engines={"motion": {**drawn, "bundle": "motion-live"}})
     until(lambda: page.inner_text("#estimator") == "Face from the front 15 times a second by motion-live")
     assert "what the turn hides is made up" in page.locator("#estimator").get_attribute("title")
-    assert "painted by a network" in page.inner_text("#frontal-title")
+    expect(page.locator("#frontal-title")).to_contain_text("painted by a network")
 
     page.click("#avatar")
     until(lambda: "no 3D face" in page.inner_text("#frontal-note"))  # the own face is shown again
-    assert page.locator("#frontal-picture").is_visible()
-    assert page.locator("#avatar").get_attribute("aria-pressed") == "false"
+    expect(page.locator("#frontal-picture")).to_be_visible()
+    expect(page.locator("#avatar")).to_have_attribute("aria-pressed", "false")
 
     told(block(MotionState.TURNED, yaw=-31.0))
     until(lambda: page.locator("#turn-hint").is_visible())
-    assert page.inner_text("#turn-hint") == "Please face the camera"
+    expect(page.locator("#turn-hint")).to_have_text("Please face the camera")
     until(lambda: "Turned by 31°: not to be relied on, 12 % hidden" in page.inner_text("#frontal-state"))
     assert [rows.nth(i).locator("b").inner_text() for i in range(3)] == ["–", "–", "–"]
-    assert page.inner_text("#pose-yaw") == "31° right"
+    expect(page.locator("#pose-yaw")).to_have_text("31° right")
     if shots:
         page.screenshot(path=f"{shots}/turned.png")
 
     page.click("#neutral")
     until(lambda: any(wish.command == "neutral" for wish in feed.wishes))
     page.click("#show-frontal")
-    assert page.locator("#frontal").is_hidden()
+    expect(page.locator("#frontal")).to_be_hidden()
     page.reload()
     page.locator("#waiting").wait_for(state="hidden")
     told(block())
     until(lambda: page.locator("#show-frontal").is_visible())
-    assert page.locator("#frontal").is_hidden()  # as it was left
+    expect(page.locator("#frontal")).to_be_hidden()  # as it was left
 
     def hinted() -> bool:
         told(block(MotionState.TURNED, yaw=-31.0))  # again and again, as live: a busy browser is sent packets first
@@ -124,5 +125,5 @@ def test_what_is_old_is_not_shown_as_live(serve, hello, open_page):
     feed.server.publish_aside(block())
     until(lambda: page.locator("#frontal").is_visible())
     until(lambda: "s old" in page.inner_text("#frontal-state"))
-    assert page.inner_text("#pose-yaw") == "–"
-    assert page.locator("#frontal").get_attribute("data-state") == "old"
+    expect(page.locator("#pose-yaw")).to_have_text("–")
+    expect(page.locator("#frontal")).to_have_attribute("data-state", "old")

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from rt.errors import BadMessage
 from rt.message import Guidance
@@ -66,26 +67,26 @@ def test_from_the_welcome_to_the_own_map(guided, open_page):
     feed, say = guided
     page = open_page(feed)
     until(lambda: visible(page) == ["I agree: start"])
-    assert "/home/x/people/P01" in page.inner_text("#guide-privacy")
+    expect(page.locator("#guide-privacy")).to_contain_text("/home/x/people/P01")
     for hidden in (".muscles", ".symmetry", ".contacts", ".envelopes", "#views", "#record"):
-        assert page.locator(hidden).first.is_hidden()
+        expect(page.locator(hidden).first).to_be_hidden()
     page.click("#guide-start")
     assert wished(feed) == ("guide", "start")
     say(phase="ready", count=3, reason="No face found")
     until(lambda: page.inner_text("#guide-inside") == "3")
-    assert page.inner_text("#guide-reason") == "No face found"
+    expect(page.locator("#guide-reason")).to_have_text("No face found")
     say(phase="taking", progress=0.4, **SMILING)
     until(lambda: page.inner_text("#guide-inside") == "40 %")
-    assert page.locator("#guide-reason").is_hidden()
+    expect(page.locator("#guide-reason")).to_be_hidden()
     assert visible(page) == ["Again", "Skip this movement"]
-    assert "Smile so that your teeth show" in page.inner_text("#spoken")
+    expect(page.locator("#spoken")).to_contain_text("Smile so that your teeth show")
     for word in ("again", "skip"):
         page.click(f"#guide-{word}")
         assert wished(feed) == ("guide", word)
     say(strip(), phase="review", tiles=TILES, closer_db=4.2, **SMILING)
     until(lambda: page.locator("#guide-tiles canvas").count() == 4)
     assert [caption.inner_text() for caption in page.locator("figcaption:visible").all()] == TILES
-    assert "4.2 dB closer" in page.inner_text("#guide-closer")
+    expect(page.locator("#guide-closer")).to_contain_text("4.2 dB closer")
     seen = page.locator("#guide-tiles canvas").evaluate_all(
         "all => all.map(c => [...c.getContext('2d').getImageData(32, 32, 1, 1).data].slice(0, 3))"
     )
@@ -94,12 +95,12 @@ def test_from_the_welcome_to_the_own_map(guided, open_page):
     assert wished(feed) == ("guide", "keep")
     say(phase="done", kept=["Smile open"], words="That is all.")
     until(lambda: "Fitted to you: Smile open" in page.inner_text("#guide"))
-    assert page.locator("#guide-tiles").is_hidden()
+    expect(page.locator("#guide-tiles")).to_be_hidden()
     page.click("#guide-finish")
     assert wished(feed) == ("stop", None)
     feed.server.set_hello(replace(feed.hello, guided=False))
     page.locator("#guide").wait_for(state="hidden")
-    assert page.locator(".muscles").count() == 1
+    expect(page.locator(".muscles")).to_have_count(1)
 
 
 @pytest.mark.browser

@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from engines.emg.heat_landmarks import LandmarkHeat, heat_file
 from engines.emg.heat_scale import heat_colours
@@ -95,7 +96,7 @@ def middle_of(channel: int, landmarks: np.ndarray) -> np.ndarray:
 
 def test_it_is_off_until_somebody_asks_for_it_and_then_remembered(open_map):
     feed, page = open_map(left=100, on=False)
-    assert page.locator("#heat-over").is_hidden()
+    expect(page.locator("#heat-over")).to_be_hidden()
     assert not coloured(page).any()
     switch = page.get_by_role("switch", name="Muscle map")
     switch.press("Space")
@@ -104,13 +105,13 @@ def test_it_is_off_until_somebody_asks_for_it_and_then_remembered(open_map):
     until(lambda: coloured(page).any())
     switch.press("Space")
     until(lambda: not coloured(page).any())
-    assert page.locator("#heat-over").is_hidden()
+    expect(page.locator("#heat-over")).to_be_hidden()
 
 
 def test_an_active_muscle_glows_where_it_is(open_map, landmarks):
     feed, page = open_map(left=100)
     until(lambda: page.inner_text("#heat-over-most") == "Most: Zygomaticus left")
-    assert page.inner_text("#heat-over-source") == "Measured"
+    expect(page.locator("#heat-over-source")).to_have_text("Measured")
     x, y = middle_of(LEFT, landmarks).astype(int)
     until(lambda: coloured(page)[y, x])
     assert canvas(page)[y, x].mean() < 110  # the scale's dark end
@@ -151,8 +152,8 @@ def test_estimated_muscles_are_hatched_and_called_so(open_map, hello):
         color_scheme="dark", bypass_csp=True,
     )  # fmt: skip
     until(lambda: page.inner_text("#heat-over-source") == "Estimated from the picture, relative")
-    assert page.inner_text("#heat-over-end") == "100 %"
-    assert page.locator("#heat-over").get_attribute("data-source") == "estimated"
+    expect(page.locator("#heat-over-end")).to_have_text("100 %")
+    expect(page.locator("#heat-over")).to_have_attribute("data-source", "estimated")
     until(lambda: coloured(page).any())
     strong = np.abs(canvas(page).astype(int) - 200).sum(2)[coloured(page)]
     assert np.percentile(strong, 90) > 1.5 * np.percentile(strong, 30)  # dense lines, pale between them

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from rt.web.protocol import Flags, Wish
 
@@ -105,7 +106,7 @@ def test_what_cannot_be_said_is_said_in_words(serve, open_page):
     page = open_page(feed)
     until(lambda: "not calibrated" in page.inner_text("#bars") and "µV" in page.inner_text("#bars"))
     assert page.inner_text("#symmetry").count("not assessable") == 4
-    assert "Off: Zygomaticus left (F20)" in page.inner_text("#contact-summary")
+    expect(page.locator("#contact-summary")).to_contain_text("Off: Zygomaticus left (F20)")
     page.get_by_role("button", name="List").click()
     row = page.locator("#contact-rows tr", has_text="F20")
     until(lambda: row.inner_text().split() == ["F20", "Zygomaticus", "left", "off"])
@@ -119,7 +120,7 @@ def test_signed_asymmetry_in_the_persons_own_sides(serve, open_page):
     page = open_page(feed)
     until(lambda: "+42 R" in page.inner_text("#symmetry") and "\u221217 L" in page.inner_text("#symmetry"))
     gauge = page.get_by_role("meter", name="Asymmetry Zygomaticus")
-    assert gauge.get_attribute("data-state") == "notable"
+    expect(gauge).to_have_attribute("data-state", "notable")
     assert gauge.locator(".gauge-mark").evaluate("node => node.style.transform") == "translateX(21%)"
 
 
@@ -136,7 +137,7 @@ def test_stale_picture_and_stale_emg_are_greyed_and_say_how_old(serve, open_page
     until(lambda: page.inner_text("#stale").startswith("Picture is 1."))
     until(lambda: page.inner_text("#emg-stale").startswith("EMG is "))
     assert "grayscale" in page.locator("#picture").evaluate("node => getComputedStyle(node).filter")
-    assert "%" not in page.inner_text("#bars")
+    expect(page.locator("#bars")).not_to_contain_text("%", use_inner_text=True)
     feed.change = lambda packet: packet
     page.locator("#stale").wait_for(state="hidden")
     page.locator("#emg-stale").wait_for(state="hidden")
@@ -160,7 +161,7 @@ def test_page_comes_back_after_the_server_was_restarted_on_its_port(serve, open_
     again = serve(port=feed.server.port, token=feed.server.token)
     page.locator("#lost").wait_for(state="hidden")
     until(lambda: sum(o.reason == "" for o in again.outcomes) > 3)
-    assert not page.locator("#start").is_visible()
+    expect(page.locator("#start")).to_be_hidden()
 
 
 def test_reload_works_and_the_address_holds_no_token(serve, open_page):
@@ -179,8 +180,8 @@ def test_without_the_token_there_is_only_a_sentence(serve, browser):
     context = browser.new_context()
     page = context.new_page()
     page.goto(f"http://127.0.0.1:{feed.server.port}/")
-    assert "lacks its key" in page.inner_text("h1")
-    assert page.locator("canvas").count() == 0
+    expect(page.locator("h1")).to_contain_text("lacks its key")
+    expect(page.locator("canvas")).to_have_count(0)
     assert feed.server.viewers == 0
     context.close()
 
@@ -199,8 +200,8 @@ def test_stop_is_sent_and_the_page_says_what_was(serve, open_page, how):
     until(lambda: list(feed.wishes) == [Wish("stop", None)])
     feed.server.end({"rows": {"Saved": "yes"}})
     page.get_by_role("heading", name="Session stopped").wait_for()
-    assert "1204" in page.inner_text("#ended-facts")
-    assert "Saved" in page.inner_text("#ended-facts")
+    expect(page.locator("#ended-facts")).to_contain_text("1204", use_inner_text=True)
+    expect(page.locator("#ended-facts")).to_contain_text("Saved", use_inner_text=True)
 
 
 def test_a_session_that_closes_the_line_after_stop_has_stopped(serve, open_page):
@@ -225,7 +226,7 @@ def test_controls_follow_the_session(serve, open_page):
     feed.status = replace(feed.status, view="practise", amount=0.25)
     page = open_page(feed)
     until(lambda: page.get_by_label("Practise").is_checked())
-    assert page.inner_text("#amount-text") == "25 %"
+    expect(page.locator("#amount-text")).to_have_text("25 %")
 
 
 def test_the_electrodes_switch_follows_the_session_and_sends_wishes(serve, open_page):
@@ -234,13 +235,13 @@ def test_the_electrodes_switch_follows_the_session_and_sends_wishes(serve, open_
     page = open_page(feed)
     switch = page.get_by_role("group", name="Electrodes in the picture")
     until(lambda: switch.get_by_label("Restored").is_checked())
-    assert "restore-cpu (openvino, bf16)" in page.inner_text("footer")
+    expect(page.locator("footer")).to_contain_text("restore-cpu (openvino, bf16)")
     switch.get_by_label("Restored").focus()
     page.keyboard.press("ArrowRight")  # as in any group of radio buttons
-    assert switch.get_by_label("Edit mask").is_checked()
+    expect(switch.get_by_label("Edit mask")).to_be_checked()
     assert page.evaluate(FOCUS)[1], "the focus cannot be seen"
     until(lambda: list(feed.wishes) == [Wish("restore", "edit")])
-    assert page.locator("#edit").is_hidden()
+    expect(page.locator("#edit")).to_be_hidden()
     feed.change = lambda packet: replace(packet, flags=packet.flags | Flags.EDIT)
     page.locator("#edit").wait_for(state="visible")
     switch.get_by_label("Raw").check()
@@ -248,7 +249,7 @@ def test_the_electrodes_switch_follows_the_session_and_sends_wishes(serve, open_
 
 
 def test_without_removal_there_is_no_such_switch(serve, open_page, hello):
-    assert open_page(serve(replace(hello, removals=()))).locator("#removals").is_hidden()
+    expect(open_page(serve(replace(hello, removals=()))).locator("#removals")).to_be_hidden()
 
 
 @pytest.mark.parametrize(("hidden", "said"), [(False, "Last good picture, "), (True, "No picture for ")])
@@ -272,7 +273,7 @@ def test_stop_pressed_without_a_connection_is_delivered_later(serve, open_page):
     feed.server.stop()
     page.locator("#lost").wait_for()
     page.keyboard.press("Alt+s")
-    assert "cannot be reached" in page.inner_text("#ended-text")
+    expect(page.locator("#ended-text")).to_contain_text("cannot be reached")
     again = serve(port=feed.server.port, token=feed.server.token)
     until(lambda: list(again.wishes) == [Wish("stop", None)])
 
@@ -301,7 +302,7 @@ def test_a_movement_is_chosen_with_its_side(serve, open_page):
     feed = serve()
     feed.status = replace(feed.status, target="pixel-smile-open")
     page = open_page(feed)
-    assert page.locator("#practise-box").is_hidden()
+    expect(page.locator("#practise-box")).to_be_hidden()
     page.get_by_label("Practise", exact=True).check()
     page.locator("#movement").select_option("Snarl")
     page.get_by_role("group", name="Side of the face that moves").get_by_label("Left").check()
@@ -314,7 +315,7 @@ def test_a_stations_own_movement_can_be_seen_in_the_list(serve, open_page):
     feed.status = replace(feed.status, view="practise", target="my-smile", side="right")
     page = open_page(feed)
     until(lambda: page.locator("#movement").input_value() == "my-smile")
-    assert page.get_by_role("group", name="Side of the face that moves").get_by_label("Right").is_checked()
+    expect(page.get_by_role("group", name="Side of the face that moves").get_by_label("Right")).to_be_checked()
 
 
 def test_the_halves_are_named_where_own_face_and_movement_stand_side_by_side(serve, open_page):
@@ -323,7 +324,7 @@ def test_the_halves_are_named_where_own_face_and_movement_stand_side_by_side(ser
     feed.change = lambda packet: replace(packet, flags=packet.flags | Flags.PRACTISE)
     page = open_page(feed)
     until(lambda: page.inner_text("#side-left") == "To practise")
-    assert page.inner_text("#side-right") == "You"  # as a mirror: the camera's left half is on the right
+    expect(page.locator("#side-right")).to_have_text("You")  # as a mirror: the camera's left half is on the right
     page.get_by_label("Mirror view").uncheck()
     until(lambda: page.inner_text("#side-left") == "You")
     feed.change = lambda packet: replace(packet, flags=packet.flags & ~Flags.PRACTISE)
@@ -358,7 +359,7 @@ def test_names_are_text_and_never_markup(serve, open_page):
     evil = "<img src=x onerror=document.title='gotcha'>"
     feed.server.set_hello(replace(feed.hello, subject=evil, synthetic=evil, safety=evil))
     page = open_page(feed)
-    assert page.inner_text("#subject") == evil
+    expect(page.locator("#subject")).to_have_text(evil)
     assert page.title() == "MyoMirror"
 
 
@@ -417,7 +418,7 @@ def test_all_can_be_done_with_the_keyboard(serve, open_page):
     page.keyboard.press("Escape")
     page.locator("#chooser").wait_for(state="hidden")
     assert page.evaluate("document.activeElement.id") == "choose"
-    assert page.locator(".bar-row").count() == 5
+    expect(page.locator(".bar-row")).to_have_count(5)
     assert list(feed.wishes) == []  # Escape does not stop the session
 
 
@@ -425,13 +426,13 @@ def test_one_muscle_is_trained_and_one_kept_low(serve, open_page):
     page = open_page(serve())
     page.click("#choose")
     page.get_by_label("Train Mentalis").check()
-    assert page.get_by_label("Show Mentalis").is_checked()
-    assert not page.get_by_label("Train Zygomaticus").is_checked()
+    expect(page.get_by_label("Show Mentalis")).to_be_checked()
+    expect(page.get_by_label("Train Zygomaticus")).not_to_be_checked()
     page.get_by_label("Keep low Mentalis").check()
-    assert not page.get_by_label("Train Mentalis").is_checked()
-    assert not page.get_by_label("Keep low Orbicularis oculi").is_checked()
+    expect(page.get_by_label("Train Mentalis")).not_to_be_checked()
+    expect(page.get_by_label("Keep low Orbicularis oculi")).not_to_be_checked()
     page.get_by_label("Show Mentalis").uncheck()
-    assert not page.get_by_label("Keep low Mentalis").is_checked()
+    expect(page.get_by_label("Keep low Mentalis")).not_to_be_checked()
 
 
 def axe(page: Any) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from rt import clock
 from rt.web.protocol import Flags, Hello
@@ -83,10 +84,10 @@ def test_an_estimate_stands_below_the_measured_bar_with_its_uncertainty(guessed,
     assert (below["x"], below["width"]) == (measured["x"], measured["width"])  # one scale
     row = page.locator(".bar-row").first
     until(lambda: row.inner_text().count("≈ 48 ± 12 %") == 2)
-    assert "estimated from the picture" in page.inner_text("#bars-key")
-    assert "measured" in page.inner_text("#bars-key")
+    expect(page.locator("#bars-key")).to_contain_text("estimated from the picture", use_inner_text=True)
+    expect(page.locator("#bars-key")).to_contain_text("measured", use_inner_text=True)
     until(lambda: guess_of(page).get_attribute("aria-valuenow") == "48")
-    assert guess_of(page).get_attribute("aria-valuetext") == "about 48 ± 12 %, estimated"
+    expect(guess_of(page)).to_have_attribute("aria-valuetext", "about 48 ± 12 %, estimated")
 
 
 def test_an_estimate_is_never_judged_as_right_or_wrong(guessed, open_page):
@@ -155,7 +156,7 @@ def test_between_two_readings_it_glides_and_never_runs_ahead(guessed, open_page)
 def test_a_network_that_does_not_say_how_sure_it_is_has_no_line(guessed, open_page):
     page = open_page(guessed(estimate_spread=np.full(22, np.nan, np.float32)))
     until(lambda: "≈ 48 %" in page.inner_text("#bars"))
-    assert not guess_of(page).locator(".guess-line").is_visible()
+    expect(guess_of(page).locator(".guess-line")).to_be_hidden()
     shown = "node => getComputedStyle(node).visibility"
     until(lambda: guess_of(page).locator(".guess-fill").evaluate(shown) == "visible")
 
@@ -163,20 +164,20 @@ def test_a_network_that_does_not_say_how_sure_it_is_has_no_line(guessed, open_pa
 def test_without_an_amplifier_there_are_estimates_only_and_the_page_says_so(guessed, open_page):
     page = open_page(guessed(amplifier=False))
     until(lambda: "≈ 48 ± 12 %" in page.inner_text("#bars"))
-    assert page.locator(".bar-fill").count() == 0
-    assert page.get_by_role("meter", name="estimated").count() == 8
-    assert "estimated from the picture, relative" in page.inner_text("#bars-key")
-    assert not page.locator("#key-measured").is_visible()
-    assert page.inner_text("#muscles-unit") == "%, relative"
+    expect(page.locator(".bar-fill")).to_have_count(0)
+    expect(page.get_by_role("meter", name="estimated")).to_have_count(8)
+    expect(page.locator("#bars-key")).to_contain_text("estimated from the picture, relative", use_inner_text=True)
+    expect(page.locator("#key-measured")).to_be_hidden()
+    expect(page.locator("#muscles-unit")).to_have_text("%, relative")
     for measured in (".contacts", ".symmetry", ".envelopes", "#calibrate", "#muscle-metric", "#emg-stale"):
-        assert not page.locator(measured).is_visible()
+        expect(page.locator(measured)).to_be_hidden()
 
 
 def test_an_old_estimate_is_greyed_and_said_while_the_rest_goes_on(guessed, open_page):
     feed = guessed()
     page = open_page(feed)
     until(lambda: "≈ 48" in page.inner_text("#bars"))
-    assert not page.locator("#guess-stale").is_visible()
+    expect(page.locator("#guess-stale")).to_be_hidden()
     live = feed.change
     feed.change = lambda packet: replace(live(packet), t_expression=clock.now() - 7.0)
     until(lambda: "Estimate is 7." in page.inner_text("#guess-stale"))
@@ -186,7 +187,7 @@ def test_an_old_estimate_is_greyed_and_said_while_the_rest_goes_on(guessed, open
         page.locator('[aria-label="Zygomaticus right"] .bar-fill').evaluate("n => getComputedStyle(n).opacity")
         != "0.35"
     )
-    assert not page.locator("#stale").is_visible()
+    expect(page.locator("#stale")).to_be_hidden()
     feed.change = live
     until(lambda: not page.locator("#guess-stale").is_visible())
 
@@ -205,7 +206,7 @@ def test_a_session_without_estimates_shows_nothing_of_them(serve, open_page):
     page = open_page(serve())
     until(lambda: "%" in page.inner_text("#bars"))
     for part in ("#bars-key", "#guess-stale", "#estimator", ".guess"):
-        assert not page.locator(part).first.is_visible()
+        expect(page.locator(part).first).to_be_hidden()
 
 
 @pytest.mark.parametrize(("scheme", "amplifier"), [("light", True), ("dark", False)])
