@@ -78,7 +78,7 @@ def _emg_mlp(manifest: Manifest) -> "nn.Module":
     known, said = EmgBundle.of(manifest.sizes), manifest.sizes
     if not isinstance(said["widths"], list | tuple):
         raise BundleError(f"the manifest's widths must be a list of whole numbers, found {said['widths']!r}")
-    words = (said["end"], said["scaling"], said["uncertainty"])
+    words = (said["end"], said["scaling"], said["uncertainty"], said["rest"])
     try:
         sizes = MlpSizes(known.inputs, known.outputs, tuple(said["widths"]), len(known.taps_ms), *words)
     except BadInput as error:

@@ -53,9 +53,9 @@ def demo(
         bool,
         typer.Option(
             "--estimates/--no-estimates",
-            help="Muscles from the picture, a face from the muscles: costs frames on two cores.",
+            help="Muscles from the picture, a face from the muscles; without them a slow machine shows more frames.",
         ),
-    ] = False,
+    ] = True,
     frontal: Annotated[
         bool, typer.Option("--frontal", help="Also the face from the front and how evenly it moves; needs ICT-FaceKit.")
     ] = False,

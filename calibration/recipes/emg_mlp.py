@@ -12,6 +12,8 @@ onsets too flat.  Each of ours is a setting, so that each is a row of the table:
     uncertainty          a second head, learned with the Gaussian likelihood
     peak_gain            whoever doubts says less than there is: at the end every output is stretched by what its peaks
                          lack, on average over people of the training
+    rest                 below a level, the one that gives the best rank correlation on people of the training, an
+                         output is told as rest: its ups and downs there are the network's own, as the face shows none
 
     myomirror train emg_mlp --data DIR --out BUNDLE --set direction=emg2exp --set fold=0
     myomirror train emg_mlp --data DIR --out ROWS --ablation ours_folds ; myomirror evaluate ROWS/*/fold_? --data DIR
@@ -20,7 +22,7 @@ onsets too flat.  Each of ours is a setting, so that each is a row of the table:
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -29,6 +31,7 @@ import torch
 from torch import Tensor
 
 from calibration.data.emg_pairs import AUTO, FOLDS, Pairs, open_pairs
+from calibration.data.emg_signals import Floats
 from calibration.data.mmm_layout import OURS as SEEN
 from calibration.descent import Descent
 from calibration.distributed import Ranks
@@ -36,6 +39,7 @@ from calibration.emg_bundles import manifest_of, read_start, write_emg_bundle
 from calibration.emg_rows import EmgRows, references
 from calibration.emg_scale import scales_of
 from calibration.losses.regression import amplitude_weights, gaussian_loss, weighted_error
+from calibration.metrics.emg import spearman
 from calibration.recipe import Kept, Losses, Picture, chance
 from calibration.restoration_samples import spread
 from calibration.setting_words import as_json
@@ -47,7 +51,8 @@ from rt.errors import BadSettings
 
 NOBODY = -1  # as a fold: everybody teaches
 _MOST_STRETCH = 2.0
-_PEOPLE_STRETCHED = 8  # whose peaks are looked at: judging everybody takes minutes
+_PEOPLE_LOOKED_AT = 8  # for peaks and rest at the end: judging everybody takes minutes
+_RESTS = np.linspace(0.0, 0.9, 19)  # shares of the frames below the level, among which it is chosen
 PAPER_END = "paper"  # tanh for EMG2Exp, ReLU for Exp2EMG
 
 
@@ -72,6 +77,7 @@ class EmgMlpSettings:
     amplitude_weight: float = 0.0
     uncertainty: bool = False
     peak_gain: bool = False
+    rest: bool = False
     precision: str = "fp32"
     storage: str = "float32"  # of the bundle's weights
     seed: int = 1
@@ -99,7 +105,7 @@ class EmgMlpSettings:
 
     def sizes(self, profile: str) -> dict[str, Any]:
         """What the manifest's `sizes` say (engines/emg/emg_bundle.py)."""
-        kept = ("direction", "normalisation", "scaling", "uncertainty")
+        kept = ("direction", "normalisation", "scaling", "uncertainty", "rest")
         lists = {"taps_ms": list(self.taps_ms), "widths": list(self.widths)}
         return {**{name: getattr(self, name) for name in kept}, **lists, "end": self._end, "profile": profile}
 
@@ -202,6 +208,8 @@ class EmgTraining:
         s = self.settings
         if s.peak_gain:
             self._stretch(network)
+        if s.rest:
+            self._find_rest(network)
         metrics = {}
         if self.held_out is not None:
             on = f"{len(self.held_out.people)} people held out, fold {s.fold} of {FOLDS}"
@@ -216,16 +224,29 @@ class EmgTraining:
         }
         write_emg_bundle(self.order.out, manifest, network, s.storage, record)
 
+    def _some(self) -> Pairs:
+        """Who is looked at when all has been learned."""
+        people = self.pairs.people
+        return self.pairs.select([people[place] for place in spread(len(people), _PEOPLE_LOOKED_AT)])
+
     def _stretch(self, network: EmgMlp) -> None:
         from calibration.emg_evaluation import score
 
-        s, people = self.settings, self.pairs.people
-        some = self.pairs.select([people[place] for place in spread(len(people), _PEOPLE_STRETCHED)])
-        slopes = score(network, self.bundle, some, s.calibration_repetitions).values["slope"]  # (person, output)
+        repetitions = self.settings.calibration_repetitions
+        slopes = score(network, self.bundle, self._some(), repetitions).values["slope"]  # (person, output)
         known = np.isfinite(slopes)
         reached = np.where(known, slopes, 0).sum(0) / np.maximum(known.sum(0), 1)
         stretch = np.where(reached > 0, np.clip(1 / np.maximum(reached, 1e-3), 1.0, _MOST_STRETCH), 1.0)
         network.output_gain.mul_(torch.from_numpy(stretch.astype(np.float32)))
+
+    def _find_rest(self, network: EmgMlp) -> None:
+        from calibration.emg_evaluation import predicted
+
+        some = self._some()
+        scales = scales_of(some, self.settings.normalisation, self.settings.calibration_repetitions)
+        each = [EmgRows.of(some.select([pid]), scales, self.bundle) for pid in some.people]
+        found = [predicted(network, self.bundle, rows) for rows in each]
+        network.set_rest(*zip(*(rest_of(each, found, column) for column in range(self.bundle.outputs)), strict=True))
 
     def _network(self) -> EmgMlp:
         s = self.settings
@@ -237,6 +258,7 @@ class EmgTraining:
             self.sizes["end"],
             s.scaling,
             s.uncertainty,
+            s.rest,
         )
         network = EmgMlp(sizes)
         initialise_mlp(network, s.seed)
@@ -251,6 +273,26 @@ class EmgTraining:
         return last + (1 - last) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
 
 
+def rest_of(people: Sequence[EmgRows], found: Sequence[Floats], column: int) -> tuple[float, float]:
+    """Up to where one output is rest, and what is told there, in the output's own unit.
+
+    people: each one's rows.  found: (R, outputs) what the network says of them.  The end is the one of _RESTS that
+    gives the best mean Spearman over people when all below it is tied; what is told is the truth's mean there, but
+    nothing above the end.  (0, 0) where nobody's output moves.
+    """
+    each = []
+    for rows, guess in zip(people, found, strict=True):
+        good = rows.weight[:, column] > 0
+        each.append((guess[good, column], rows.wanted[good, column]))
+    if all(len(truth) == 0 or np.ptp(truth) == 0 for _, truth in each):
+        return 0.0, 0.0
+    ends = np.unique(np.quantile(np.concatenate([guess for guess, _ in each]), _RESTS))
+    ranks = [[spearman(np.maximum(guess, end), truth) for guess, truth in each if len(truth)] for end in ends]
+    end = float(ends[int(np.argmax(np.nan_to_num(ranks).mean(1)))])
+    below = np.concatenate([truth[guess <= end] for guess, truth in each])
+    return end, min(float(below.mean()), end)
+
+
 HISTORY_MS = (0, 33, 67, 100, 167, 233, 333)
 """Seven moments of the last third of a second: the newest four frames, then every second or third."""
 
@@ -260,8 +302,10 @@ _AMPLITUDE: dict[str, Any] = {"amplitude_weight": 3.0}
 _CALIBRATION: dict[str, Any] = {"normalisation": "calibration"}
 _UNCERTAINTY: dict[str, Any] = {"uncertainty": True}
 _PEAK_GAIN: dict[str, Any] = {"peak_gain": True}
+_REST: dict[str, Any] = {"rest": True}
 OURS: dict[str, Any] = {
-    **_HISTORY, **_SCALING, **_AMPLITUDE, **_CALIBRATION, **_UNCERTAINTY, **_PEAK_GAIN, "last_rate": 0.02,
+    **_HISTORY, **_SCALING, **_AMPLITUDE, **_CALIBRATION, **_UNCERTAINTY, **_PEAK_GAIN, **_REST,
+    "last_rate": 0.02,
 }  # fmt: skip
 
 _VARIANTS: dict[str, dict[str, Any]] = {
@@ -272,6 +316,7 @@ _VARIANTS: dict[str, dict[str, Any]] = {
     "calibration": _CALIBRATION,
     "uncertainty": _UNCERTAINTY,
     "peak_gain": _PEAK_GAIN,
+    "rest": _REST,
     "ours": OURS,
 }
 _FOLDS: dict[str, dict[str, Any]] = {f"fold_{fold}": {"fold": fold} for fold in range(FOLDS)}

@@ -7,7 +7,7 @@ that nothing has to be guessed at run time:
     normalisation  "maximum": microvolt / the largest of the whole person (the paper's)
                    "calibration": %MVC / 100 of every channel by itself (FACTS 1.5)
     taps_ms        how old each row of the input is, newest first; [0] is one moment
-    widths, end, scaling, uncertainty              see engines/networks/emg_mlp.py
+    widths, end, scaling, uncertainty, rest        see engines/networks/emg_mlp.py
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from engines.spec import ArraySpec
 SYSTEM, NETWORK = "eifer_emg", "emg_mlp"
 DIRECTIONS = ("exp2emg", "emg2exp")
 NORMALISATIONS = ("maximum", "calibration")
-KEYS = ("direction", "profile", "normalisation", "taps_ms", "widths", "end", "scaling", "uncertainty")
+KEYS = ("direction", "profile", "normalisation", "taps_ms", "widths", "end", "scaling", "uncertainty", "rest")
 
 _LONGEST_TAP_MS = 2000
 _USUAL_RATE_HZ = 4096.0

@@ -1,13 +1,15 @@
 """EMG2Exp and Exp2EMG: the small network between expression and muscle activity, as the paper has it, and ours.
 
 Buechner et al. 2025 (EIFER), section 4.3 and supplement A.6: six linear layers with ReLU between them, tanh behind
-EMG2Exp, ReLU behind Exp2EMG; widths are not published (FACTS 2).  Three things can be added, each for a failure that
-the paper reports of its own:
+EMG2Exp, ReLU behind Exp2EMG; widths are not published (FACTS 2).  Four things can be added, each for a failure that
+the paper reports of its own or that we saw:
 
     history        more than one moment goes in: `taps` rows, the newest first (the missing surge at the onset)
     scaling        "robust": every value divided by a reference of its own; "root": and its square root taken, so that
                    quiet muscles count in the error and loud ones are not shrunk (amplitude)
     uncertainty    a second head: the log variance of every output
+    rest           what lies below a level of its own is told as rest: down there a face shows nothing, so whatever
+                   goes up and down is the network's own
 """
 
 from collections.abc import Sequence
@@ -24,6 +26,7 @@ WIDTHS = (128, 256, 512, 256, 128)
 
 ENDS = ("tanh", "relu", "open")
 SCALINGS = ("plain", "robust", "root")
+_RISE = 3.0  # of a value that leaves rest, until it is what the network says
 _LOG_VARIANCE = (-9.0, 3.0)  # of scaled values, which are around 1: what can be learned without overflow
 
 
@@ -38,6 +41,7 @@ class MlpSizes:
     end: str = "relu"  # "tanh": -1..1, "relu": 0 or more, "open": any number
     scaling: str = "plain"
     uncertainty: bool = False
+    rest: bool = False
 
     def __post_init__(self) -> None:
         """Raises BadInput when a number is no whole number or out of range, or a word is unknown."""
@@ -50,8 +54,9 @@ class MlpSizes:
         for name, word, known in (("end", self.end, ENDS), ("scaling", self.scaling, SCALINGS)):
             if word not in known:
                 raise BadInput(f"{name} of an EMG network is {', '.join(known)}; found {word!r}")
-        if type(self.uncertainty) is not bool:
-            raise BadInput(f"uncertainty of an EMG network is true or false, found {self.uncertainty!r}")
+        for name, value in (("uncertainty", self.uncertainty), ("rest", self.rest)):
+            if type(value) is not bool:
+                raise BadInput(f"{name} of an EMG network is true or false, found {value!r}")
 
 
 class Scaled(NamedTuple):
@@ -73,9 +78,11 @@ class EmgMlp(nn.Module):
 
     input_gain: Tensor
     output_gain: Tensor
+    rest_until: Tensor
+    rest_level: Tensor
 
     def __init__(self, sizes: MlpSizes) -> None:
-        """Gains are 1 until `set_gains`."""
+        """Gains are 1 until `set_gains`; nothing but what is below 0 rests until `set_rest`."""
         super().__init__()
         self.sizes = sizes
         before = (sizes.taps * sizes.inputs, *sizes.widths[:-1])
@@ -85,6 +92,9 @@ class EmgMlp(nn.Module):
         self.spread = nn.Linear(sizes.widths[-1], sizes.outputs) if sizes.uncertainty else None
         self.register_buffer("input_gain", torch.ones(sizes.inputs))
         self.register_buffer("output_gain", torch.ones(sizes.outputs))
+        if sizes.rest:
+            self.register_buffer("rest_until", torch.zeros(sizes.outputs))
+            self.register_buffer("rest_level", torch.zeros(sizes.outputs))
 
     def set_gains(self, inputs: Sequence[float], outputs: Sequence[float]) -> None:
         """What 1 is worth in each input and output, all above 0.  Raises BadInput when the scaling is "plain"."""
@@ -92,6 +102,18 @@ class EmgMlp(nn.Module):
             raise BadInput("a network whose scaling is plain has no gains: choose robust or root")
         self.input_gain.copy_(torch.as_tensor(inputs))
         self.output_gain.copy_(torch.as_tensor(outputs))
+
+    def set_rest(self, until: Sequence[float], level: Sequence[float]) -> None:
+        """Tell every output up to `until` as `level`, in the outputs' own unit.
+
+        Raises BadInput for a network without rest, or a level above where rest ends.
+        """
+        if not self.sizes.rest:
+            raise BadInput("a network without rest tells none: build it with rest")
+        if any(low > high for low, high in zip(level, until, strict=True)):
+            raise BadInput(f"rest must lie where it is told or below: found {list(level)} up to {list(until)}")
+        self.rest_until.copy_(torch.as_tensor(until))
+        self.rest_level.copy_(torch.as_tensor(level))
 
     def forward(self, x: Tensor) -> Scaled:
         """x: (N, taps, inputs) in the inputs' own unit, newest moment first."""
@@ -116,11 +138,18 @@ class EmgMlp(nn.Module):
         variance = None if spread is None else torch.exp(spread)
         if self.sizes.scaling != "root":
             sd = None if variance is None else self.output_gain * torch.sqrt(variance)
-            return Estimate(self.output_gain * m, sd)
-        value = self.output_gain * m * torch.abs(m)
+            return Estimate(self._rested(self.output_gain * m), sd)
+        value = self._rested(self.output_gain * m * torch.abs(m))
         if variance is None:
             return Estimate(value, None)
         return Estimate(value, self.output_gain * torch.sqrt(4 * m * m * variance + 2 * variance * variance))
+
+    def _rested(self, value: Tensor) -> Tensor:
+        """Flat up to `rest_until`, then steeper than the value until it has met it: never falling, without a jump."""
+        if not self.sizes.rest:
+            return value
+        rising = self.rest_level + _RISE * torch.relu(value - self.rest_until)
+        return torch.minimum(torch.maximum(value, self.rest_level), rising)
 
     def _scaled(self, values: Tensor, gain: Tensor) -> Tensor:
         if self.sizes.scaling == "plain":

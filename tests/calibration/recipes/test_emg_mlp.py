@@ -3,6 +3,7 @@
 import io
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,14 +14,14 @@ from rich.console import Console  # noqa: E402
 
 from calibration.distributed import Ranks  # noqa: E402
 from calibration.emg_bundles import TaughtBy  # noqa: E402
-from calibration.emg_evaluation import score  # noqa: E402
+from calibration.emg_evaluation import predicted, score  # noqa: E402
 from calibration.loop import Run, train  # noqa: E402
-from calibration.recipes.emg_mlp import KIND, OURS, EmgMlpSettings, EmgTraining  # noqa: E402
+from calibration.recipes.emg_mlp import KIND, OURS, EmgMlpSettings, EmgTraining, rest_of  # noqa: E402
 from calibration.setting_words import changed  # noqa: E402
 from calibration.train_order import Order, work_folder  # noqa: E402
 from engines.bundle import read_bundle  # noqa: E402
 from engines.errors import BadInput, BundleError  # noqa: E402
-from engines.networks.emg_mlp import MlpSizes  # noqa: E402
+from engines.networks.emg_mlp import EmgMlp, MlpSizes  # noqa: E402
 from rt import cli  # noqa: E402
 from rt.errors import BadSettings  # noqa: E402
 
@@ -147,7 +148,7 @@ def test_the_bundle_says_what_it_is(signals_folder, tmp_path):
 
 
 def test_peaks_are_stretched_by_what_they_lack(signals_folder, tmp_path):
-    changes = {**TINY_OURS, "peak_gain": False}
+    changes = {**TINY_OURS, "peak_gain": False, "rest": False}
     plain, stretched = (recipe_of(signals_folder, tmp_path / name, changes) for name in "ab")
     stretched.settings = changed(stretched.settings, {"peak_gain": True})
     trained(plain)
@@ -160,6 +161,33 @@ def test_peaks_are_stretched_by_what_they_lack(signals_folder, tmp_path):
     again = np.nan_to_num(score(stretched.network, stretched.bundle, stretched.pairs, 1).values["slope"]).mean(0)
     low = moves & (reached < 0.9)
     assert (again[low] > reached[low]).all()
+
+
+def test_rest_ends_where_ranks_say_so():
+    numbers = np.random.default_rng(0)
+    noise, still = numbers.random((2, 900), np.float32), np.zeros((1000, 1), np.float32)
+    effort = np.linspace(1, 3, 100, dtype=np.float32)
+    given, truth = (np.concatenate([rest, effort])[:, None] for rest in noise)
+    person = SimpleNamespace(wanted=np.hstack([truth, still]), weight=np.ones((1000, 2), np.float32))
+    until, level = rest_of([person, person], [np.hstack([given, given])] * 2, 0)
+    assert 0.9 < until < 1.1  # nine frames in ten are noise in both
+    assert level == pytest.approx(0.5, abs=0.05)
+    assert rest_of([person], [np.hstack([given, given])], 1) == (0.0, 0.0)  # never moves
+
+
+def test_what_rests_is_tied_and_ranks_no_worse(signals_folder, tmp_path):
+    changes = {**TINY_OURS, "peak_gain": False}
+    recipe = recipe_of(signals_folder, tmp_path / "b", changes)
+    trained(recipe)
+    rested = recipe.network
+    ranks = score(rested, recipe.bundle, recipe.pairs, 1).values["spearman"]
+    free = EmgMlp(replace(rested.sizes, rest=False))
+    free.load_state_dict({name: value for name, value in rested.state_dict().items() if "rest" not in name})
+    assert np.nanmean(ranks) >= np.nanmean(score(free, recipe.bundle, recipe.pairs, 1).values["spearman"])
+    found = predicted(rested, recipe.bundle, recipe.rows)
+    shares = (found == found.min(0)).mean(0)
+    assert shares.max() > 0.3  # of the frames: rest is one number there
+    assert (rested.rest_level <= rested.rest_until).all()
 
 
 def test_it_goes_on_from_a_bundle_of_the_same_kind_only(signals_folder, tmp_path):

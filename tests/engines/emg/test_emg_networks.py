@@ -13,7 +13,7 @@ from engines.errors import BadInput, BundleError, ChainMismatch, EngineError
 
 SIZES = {
     "direction": "exp2emg", "profile": "arkit52", "normalisation": "calibration", "taps_ms": [0, 33, 100],
-    "widths": [4], "end": "open", "scaling": "root", "uncertainty": True,
+    "widths": [4], "end": "open", "scaling": "root", "uncertainty": True, "rest": False,
 }  # fmt: skip
 
 

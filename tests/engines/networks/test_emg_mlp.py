@@ -71,6 +71,28 @@ def test_the_spread_is_that_of_drawn_numbers(scaling):
     assert network.estimate(given).sd.mean() == pytest.approx(float(expected), rel=0.02)
 
 
+@pytest.mark.parametrize("scaling", ["plain", "robust", "root"])
+def test_rest_is_flat_and_what_lies_above_is_left_alone(scaling):
+    network = made(scaling=scaling, end="open", rest=True)
+    network.set_rest([0.2, 0.0, 0.3], [0.1, 0.0, 0.3])
+    values = torch.linspace(-0.5, 1.0, 301)[:, None].expand(-1, 3)
+    found = network.estimate(Scaled(network.scaled_targets(values), None)).value
+    for column, (until, level, met) in enumerate([(0.2, 0.1, 0.25), (0.0, 0.0, 0.0), (0.3, 0.3, 0.3)]):
+        one, given = found[:, column], values[:, column]
+        assert one[given < until - 0.01].unique().numpy() == pytest.approx([level])
+        torch.testing.assert_close(one[given > met + 0.01], given[given > met + 0.01])
+        steps = one.diff()
+        assert steps.min() >= -1e-6
+        assert steps.max() < 3.1 * 0.005  # no jump
+
+
+def test_rest_that_cannot_be_is_refused():
+    with pytest.raises(BadInput, match="a network without rest tells none"):
+        made().set_rest([0.0] * 3, [0.0] * 3)
+    with pytest.raises(BadInput, match="rest must lie where it is told or below"):
+        made(rest=True).set_rest([0.1] * 3, [0.1, 0.2, 0.1])
+
+
 def test_the_same_seed_gives_the_same_weights():
     for one, other in zip(made().parameters(), made().parameters(), strict=True):
         assert torch.equal(one, other)
@@ -85,6 +107,7 @@ def test_the_same_seed_gives_the_same_weights():
         ({"end": "sigmoid"}, "end of an EMG network is tanh, relu, open; found 'sigmoid'"),
         ({"scaling": "log"}, "scaling .* found 'log'"),
         ({"uncertainty": 1}, "uncertainty .* true or false, found 1"),
+        ({"rest": "yes"}, "rest .* true or false, found 'yes'"),
     ],
 )
 def test_sizes_that_cannot_be_are_refused(sizes, sentence):

@@ -25,6 +25,7 @@ SIZES = {
     "end": "open",
     "scaling": "root",
     "uncertainty": True,
+    "rest": False,
 }
 
 

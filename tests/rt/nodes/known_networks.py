@@ -24,7 +24,7 @@ DEVIATION = 0.1
 _TRAINING = Training("nothing: written by hand", 0, True, "CC0", None)
 _SIZES = {
     "direction": "exp2emg", "profile": "arkit52", "normalisation": "calibration", "taps_ms": [0],
-    "widths": [1], "end": "open", "scaling": "plain", "uncertainty": True,
+    "widths": [1], "end": "open", "scaling": "plain", "uncertainty": True, "rest": False,
 }  # fmt: skip
 
 

@@ -26,6 +26,7 @@ OURS = {
     "end": "open",
     "scaling": "root",
     "uncertainty": True,
+    "rest": False,
 }
 PAPER = {**OURS, "normalisation": "maximum", "taps_ms": [0], "end": "relu", "scaling": "plain", "uncertainty": False}
 
@@ -41,7 +42,7 @@ def write_emg(
     """An EMG network: method says whose expressions taught it; sizes and changes go into the manifest's sizes."""
     sizes = {**sizes, **changes}
     known = EmgBundle.of(sizes)
-    words = (sizes["end"], sizes["scaling"], sizes["uncertainty"])
+    words = (sizes["end"], sizes["scaling"], sizes["uncertainty"], sizes["rest"])
     network = EmgMlp(MlpSizes(known.inputs, known.outputs, tuple(sizes["widths"]), len(known.taps_ms), *words))
     initialise_mlp(network, 5)
     inputs, outputs = known.specs(sizes["uncertainty"])
