@@ -45,6 +45,7 @@ def test_everything_on_the_page_does_what_it_says(tmp_path, open_page):
     assert report["latency_ms"]["end"] == "drawn"
     assert report["latency_ms"]["photon_to_pixel"]["p50"] > 0
     assert report["latency_ms"]["muscle_to_pixel"]["p50"] > ENVELOPE_MS
+    assert {"restore", "expression", "exp2emg", "emg2exp"} <= set(report["engines"])  # every network that ships
     assert report["restarts"] == {}
     # A machine with much else to do may start the recorder too slowly for the first pictures; it must say so.
     assert code == (4 if report["lost"] else 0), session.output
@@ -57,6 +58,7 @@ def _numbers_come(page):
     until(lambda: page.inner_text("#photon").endswith(" ms"), "photon-to-pixel")
     until(lambda: page.inner_text("#muscle").endswith(" ms"), "muscle-to-pixel")
     until(lambda: float(page.inner_text("#fps")) > 10, "frame rate")
+    until(lambda: "≈" in page.inner_text("#bars"), "muscles as the picture lets them be guessed")
     until(lambda: "Recording" in page.inner_text("#recording-text"), "recording light")
     until(lambda: page.locator(".bar-row").count() > 0, "bars")
     until(lambda: "stages running" in page.inner_text("#stages"), "stages")
