@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(shell cat setup.cfg pyproject.toml | cksum | cut -d' ' -f1)
 
+COMPUTING := tests/engines tests/calibration
+
 .PHONY: demo test lint clean
 .DELETE_ON_ERROR:
 
@@ -12,7 +14,14 @@ demo: $(READY)  ## the live page on synthetic input: no camera, amplifier, GPU o
 	@$(BIN)/myomirror demo $(ARGS)
 
 test: $(READY)-dev  ## all tests (browser tests where Chromium is found)
+ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
+else  # what only computes shares the cores; a live session wants them for itself
+	@failed=0; \
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(COMPUTING) || failed=1; \
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(COMPUTING)) || failed=1; \
+	exit $$failed
+endif
 
 lint: $(READY)-dev  ## style, types, and which room may import which
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

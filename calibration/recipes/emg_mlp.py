@@ -277,7 +277,7 @@ def rest_of(people: Sequence[EmgRows], found: Sequence[Floats], column: int) -> 
     """Up to where one output is rest, and what is told there, in the output's own unit.
 
     people: each one's rows.  found: (R, outputs) what the network says of them.  The end is the one of _RESTS that
-    gives the best mean Spearman over people when all below it is tied; what is told is the truth's mean there, but
+    gives the best mean Spearman over people when all below it is tied; what is told is the truth's median there, but
     nothing above the end.  (0, 0) where nobody's output moves.
     """
     each = []
@@ -290,7 +290,7 @@ def rest_of(people: Sequence[EmgRows], found: Sequence[Floats], column: int) -> 
     ranks = [[spearman(np.maximum(guess, end), truth) for guess, truth in each if len(truth)] for end in ends]
     end = float(ends[int(np.argmax(np.nan_to_num(ranks).mean(1)))])
     below = np.concatenate([truth[guess <= end] for guess, truth in each])
-    return end, min(float(below.mean()), end)
+    return end, min(float(np.median(below)), end)
 
 
 HISTORY_MS = (0, 33, 67, 100, 167, 233, 333)
