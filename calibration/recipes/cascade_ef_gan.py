@@ -14,6 +14,7 @@ that term without critics, for machines without a GPU.
     myomirror train cascade_ef_gan --data FACES --out FOLDER --ablation focuses-cascade       Table 3
     myomirror train cascade_ef_gan --data FACES --out FOLDER --ablation peers                 Table 1 and 2: StarGAN ...
     myomirror train cascade_ef_gan_live --data FACES --out cascade-live                       ours, below
+    myomirror train cascade_ef_gan_live --data FACES --out FOLDER --ablation focuses-cascade  Table 3, small
 
 The live size is one narrow module with local focuses, of 64 px, that learns from true pictures alone, without critics:
 what a processor without a GPU learns in half an hour, and runs beside the picture.  It is Table 3's second row in what
@@ -393,5 +394,12 @@ KIND_LIVE = Kind(
     ),
     learn=in_loop(CascadeEfGan),
     fine_tuning={"epochs": 2, "learning_rate": 2e-4},
-    ablations={"local-focuses": {"baseline": {"local": False}, "local-focuses": {"local": True}}},
+    ablations={  # Table 3, as many epochs in every row
+        "focuses-cascade": {
+            "baseline": {**_BASELINE, "epochs": 4},
+            "local-focuses": {"modules": 1, "local": True, "epochs": 4},
+            "cascade": {"modules": 3, "local": False, "epochs": 2, "cascade_epochs": 2},
+            "cascade-ef-gan": {"modules": 3, "local": True, "epochs": 2, "cascade_epochs": 2},
+        }
+    },
 )

@@ -80,8 +80,10 @@ def test_the_live_size_is_narrow_and_learns_from_pairs(smileys, tmp_path):
     recipe = made(smileys, tmp_path / "b", changed(s, {"batch": 2}))
     assert sum(weight.numel() for weight in recipe.editor.parameters()) < 0.6e6
     assert set(recipe.step(recipe.batch(0))) == {"attn", "interp", "truth"}
-    for own in KIND_LIVE.ablations["local-focuses"].values():
-        changed(s, own)
+    table = KIND_LIVE.ablations["focuses-cascade"]
+    assert list(table) == list(KIND.ablations["focuses-cascade"])
+    rows = [changed(s, own) for own in table.values()]
+    assert {row.epochs + row.cascade_epochs for row in rows} == {4}
     assert changed(s, KIND_LIVE.fine_tuning).epochs == 2
 
 
