@@ -24,7 +24,8 @@ import zmq
 from rt import clock
 from rt.board import REASONS
 from rt.errors import BadMessage, TornRead
-from rt.message import MAX_MESSAGE_BYTES, Message, Stamp, decode, encode, peek
+from rt.message import Message
+from rt.wire import MAX_MESSAGE_BYTES, Stamp, decode, encode, peek
 
 _QUEUE = 1000  # messages; pictures travel as addresses, so this is small
 _ACK = struct.Struct("<cQQ")  # b'A' going on | b'E' has the end mark; who is speaking; last sequence taken in

@@ -13,7 +13,8 @@ from rt import clock
 from rt.board import REASONS, Board, offered
 from rt.errors import TornRead
 from rt.link import _TOKEN, LatestReceiver, LatestSender, LosslessReceiver, LosslessSender, address
-from rt.message import Chunk, Frame, Slot, encode
+from rt.message import Chunk, Frame, Slot
+from rt.wire import encode
 
 EDGE = "a.emg->b.emg"
 

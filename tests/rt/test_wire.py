@@ -13,7 +13,6 @@ from hypothesis.extra import numpy as hnp
 
 from rt.errors import BadMessage
 from rt.message import (
-    MAX_MESSAGE_BYTES,
     Chunk,
     Crop,
     Estimate,
@@ -32,10 +31,8 @@ from rt.message import (
     Quality,
     Restored,
     Slot,
-    decode,
-    encode,
-    peek,
 )
+from rt.wire import MAX_MESSAGE_BYTES, decode, encode, peek
 
 _HEADER = struct.Struct("<4sBBQd")
 _DTYPES = [np.uint8, np.int8, np.bool_, np.int32, np.int64, np.uint32, np.uint64, np.float32, np.float64]
