@@ -36,6 +36,7 @@ SYSTEM = "cascade_ef_gan"
 EXPRESSIONS = tuple(task.name.lower() for task in TASKS if task.moves)
 """What an editor can be asked for: the emotions and functional movements of engines/emg/tasks.py at their height."""
 
+_TOUCHED, _PAINTED_OVER = 12.0, 36.0  # grey levels of change: fine detail begins to go, is gone
 _SEAM = 0.16  # as PixelMap.on_sides: width of the step between the sides, as a share of the crop's
 
 
@@ -143,6 +144,7 @@ class EditPainter:
     def _make_room(self, size: int) -> None:
         self._size, shape = size, (size, size, 3)
         self._before, self._next, self._shown = (np.zeros(shape, np.float32) for _ in range(3))
+        self._given_whole = np.zeros(shape, np.uint8)
         self._sided, self._weights = np.zeros(shape, np.float32), np.ones(shape, np.float32)
         self._sides = 1.0, 1.0  # that the weights are for
 
@@ -152,7 +154,8 @@ class EditPainter:
     def _give(self, face: Picture, amount: float) -> None:
         side = len(self._small)
         how = cv2.INTER_AREA if side < self._size else cv2.INTER_LINEAR
-        cv2.resize(face, (side, side), dst=self._small, interpolation=how)  # a copy: the crop is only lent
+        cv2.resize(face, (side, side), dst=self._small, interpolation=how)
+        self._given_whole[:] = face  # copies: the crop is only lent
         self._waited = 0
         self._job = self._thread.submit(self._change, amount)
 
@@ -169,7 +172,15 @@ class EditPainter:
         asked: Arrays = self._given
         edited = self._engine.run(asked)["face"]
         change = edited.astype(np.float32) - self._small
-        return np.asarray(cv2.resize(change, (self._size, self._size), interpolation=cv2.INTER_LINEAR), np.float32)
+        much = np.abs(change).max(2)
+        gone = np.clip((much - _TOUCHED) / (_PAINTED_OVER - _TOUCHED), 0.0, 1.0)
+        fine = self._given_whole - self._enlarged(self._small.astype(np.float32))
+        found = self._enlarged(change)
+        found -= self._enlarged(gone)[:, :, None] * fine
+        return found
+
+    def _enlarged(self, small: Floats) -> Floats:
+        return np.asarray(cv2.resize(small, (self._size, self._size), interpolation=cv2.INTER_LINEAR), np.float32)
 
     def _weights_for(self, left: float, right: float) -> Floats:
         """How much of the change each column gets; the person's left is the picture's right."""

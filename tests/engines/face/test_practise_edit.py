@@ -201,3 +201,17 @@ def test_nothing_that_runs_it_is_one_sentence(bundle, monkeypatch):
         painter_of(load_movement(bundle), CROP)
     with pytest.raises(BadInput, match="found 0"):
         EditPainter(load_edit(bundle, "happy"), 0)
+
+
+def test_what_is_painted_over_takes_its_fine_lines_along(painted):
+    painter, engine = painted
+    face = grey()
+    face[1::2] = 108  # finer than the network's picture can hold, which has 104 everywhere
+    paint(painter, face)
+    smile = int(10 * engine.asked[0]["target"][8])
+    for more, left in ((0, 8), (60, 0)):
+        engine.more = more - smile
+        painter.forget()
+        found = paint(painter, face)[4:-4, 4:-4].astype(int)
+        assert found.mean() == pytest.approx(104 + more, abs=1)
+        assert found.max() - found.min() == pytest.approx(left, abs=1)
