@@ -21,6 +21,7 @@ from rt.message import Frame
 from rt.stage import Context, Node, Source
 
 LATEST, LOSSLESS = "latest", "lossless"
+FRAME_PORT = "frame"  # the ledger counts the frames that come in here; other ports carry copies
 _LONGEST_HOLD_S = 120.0
 _DISPLAY_SLOTS = 8  # pictures that a `latest` consumer may hold or have queued while it works on one
 
@@ -119,11 +120,12 @@ class Graph:
 
     def rings(self) -> list[RingSpec]:
         """The rings that the links need: slots for everything that may be held, plus one written and one read."""
-        ports = dict.fromkeys(edge.source for edge in self.links() if self._carries_frames(edge))
+        ports = dict.fromkeys(edge.source for edge in self.links() if self.carries_frames(edge))
         size = self.max_frame[0] * self.max_frame[1] * 3
         return [RingSpec(p, math.ceil(self._held_s(p) * self.fps) + _DISPLAY_SLOTS + 2, size) for p in ports]
 
-    def _carries_frames(self, edge: EdgeSpec) -> bool:
+    def carries_frames(self, edge: EdgeSpec) -> bool:
+        """Whether pictures go along an edge."""
         return node_class(self.by_name[edge.producer]).OUTPUTS[edge.out_port] is Frame
 
     def _held_s(self, port: str) -> float:
@@ -131,7 +133,7 @@ class Graph:
         held = 0.0
         for edge in self.edges:
             if edge.source == port:
-                after = {e.source for e in self.edges if e.producer == edge.consumer and self._carries_frames(e)}
+                after = {e.source for e in self.edges if e.producer == edge.consumer and self.carries_frames(e)}
                 here = edge.hold_s if self.crosses(edge) else 0.0
                 held = max(held, here + max(map(self._held_s, after), default=0.0))
         return held
@@ -150,7 +152,7 @@ class Graph:
         for edge in self.edges:
             self._check_edge(edge)
         for edge in self.edges:
-            if self._carries_frames(edge) and [e.target for e in self.edges].count(edge.target) > 1:
+            if self.carries_frames(edge) and [e.target for e in self.edges].count(edge.target) > 1:
                 raise BadGraph(f"two edges lead to {edge.target}: pictures are counted on one way only, remove one")
         for node in self.nodes:
             build_settings(node)

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rt.board import REASONS, Board, State, offered
-from rt.graph import EdgeSpec, Graph, node_class
-from rt.worker import FRAME_PORT
+from rt.graph import FRAME_PORT, EdgeSpec, Graph, node_class
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ again to a consumer that comes back; what it has to let go is an explicit gap. N
 Every message that was sent is either delivered or counted under one reason on the board: the ledger closes, also when
 a process is killed between any two lines. A producer claims a number before the message goes, so that one which did
 not go is a gap that the consumer counts; a consumer writes down the newest number before it counts what became of it,
-so that its successor can settle the difference (`Worker._settle_the_past`).
+so that its successor can settle the difference (rt/settlement.py).
 """
 
 import secrets

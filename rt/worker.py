@@ -20,15 +20,16 @@ import zmq
 
 from engines.errors import EngineError
 from rt import clock
-from rt.board import REASONS, Board, State, offered
+from rt.board import Board, State
 from rt.control import Line
 from rt.errors import BadMessage, LiveError
-from rt.graph import LATEST, EdgeSpec, Graph, build_settings, node_class
+from rt.graph import FRAME_PORT, LATEST, EdgeSpec, Graph, build_settings, node_class
 from rt.link import LatestReceiver, LatestSender, LosslessReceiver, LosslessSender, address
 from rt.message import Chunk, Frame, Hop, Message, Slot
 from rt.node_context import NodeContext
 from rt.priority import give_way
 from rt.ring import RingReader, RingWriter
+from rt.settlement import settle
 from rt.stage import Emit, Node, Source
 
 _READ_S = 0.02  # the longest a source may keep the loop waiting
@@ -39,8 +40,6 @@ _GRACE_S = 1.4  # after a stop, how long to wait for the end marks of others
 _MOST_FAILURES = 20  # in a row; then the process gives up and is restarted
 
 STANDING = "standing.json"  # in the session's folder: {command: value}
-
-FRAME_PORT = "frame"  # the ledger counts the frames that come in here; other ports carry copies
 
 Cells = dict[str, Any]  # memoryviews by field name
 Sender = LatestSender | LosslessSender
@@ -101,7 +100,8 @@ class Worker:
         """Open, work, close. Returns the exit code."""
         try:
             self._state(State.STARTING)
-            self._settle_the_past()
+            if self.generation > 0:
+                settle(self.board, self.graph, self._group)
             self._open()
             self._recall()
             self._connect()
@@ -169,49 +169,6 @@ class Worker:
         if slot.ring not in self._rings:
             raise BadMessage(f"there is no ring {slot.ring!r} in this session")
         return self.reader(slot.ring).view(slot, shape)
-
-    def _settle_the_past(self) -> None:
-        """Count what was in the hands of this group's last process when it died, so that the ledger closes."""
-        if self.generation == 0:
-            return
-        names = {spec.name for spec in self.specs}
-        for edge in self.graph.edges:
-            if edge.producer in names:
-                self._settle_sent(edge)
-            if edge.consumer in names:
-                self._settle_received(edge, inside=edge.producer in names)
-        for spec, row in zip(self.specs, self._rows, strict=True):
-            if node_class(spec).INPUTS:
-                held = int(row["frames_in"][0]) - _handled(row)
-                row["dropped"][0, REASONS.index("restart")] += max(held, 0)
-
-    def _settle_sent(self, edge: EdgeSpec) -> None:
-        if self._carries_frames(edge):
-            row = self.board.edge(edge.name)
-            unsent = int(self.board.node(edge.producer)["frames_out"][0]) - offered(row)
-            row["lost_by_producer"] += max(unsent, 0)
-
-    def _settle_received(self, edge: EdgeSpec, inside: bool) -> None:
-        row, node = self.board.edge(edge.name), self.board.node(edge.consumer)
-        if inside:  # a plain call: what was sent was delivered
-            row["delivered"] = row["sent"]
-        else:
-            open_ = int(row["last_sequence"][0] - row["delivered"][0] - row["dropped"][0].sum())
-            if edge.kind == LATEST:
-                row["dropped"][0, REASONS.index("restart")] += max(open_, 0)
-            else:
-                row["delivered"] += max(open_, 0)
-        if edge.in_port != FRAME_PORT:
-            return
-        if edge.kind != LATEST and not inside:
-            # Dealt with, but not yet crossed off: it must not come again.
-            ahead = max(_handled(node) - int(row["delivered"][0]), 0)
-            row["delivered"] += ahead
-            row["last_sequence"] += ahead
-        node["frames_in"] = row["delivered"]
-
-    def _carries_frames(self, edge: EdgeSpec) -> bool:
-        return node_class(self.graph.by_name[edge.producer]).OUTPUTS[edge.out_port] is Frame
 
     def _close(self) -> None:
         for node in self.nodes.values():
@@ -453,11 +410,6 @@ class Worker:
 def _cells(row: np.ndarray) -> Cells:
     """A row's cells by name; the scalar ones are read and written as cell[0]."""
     return {name: row[name].data for name in row.dtype.names or ()}
-
-
-def _handled(row: np.ndarray) -> int:
-    """Frames that a node has shown, passed on or dropped."""
-    return int(row["shown"][0] + row["frames_out"][0] + row["dropped"][0].sum())
 
 
 def run_in_thread(folder: Path, group: str) -> threading.Thread:
