@@ -2,12 +2,13 @@
 
 Runs of the real command, each with electrodes removed by `--restore BUNDLE`, all processes on this machine:
 
-- `encoded`: synthetic person and muscles, headless; ends when the packet is encoded.
+- `encoded`: the demo, headless: a synthetic person and muscles, every network that ships; ends when the packet is
+  encoded.
 - `drawn`: the same with a real headless Chromium as viewer (it draws without a GPU on the same cores); ends when the
   browser acknowledges that the picture is on its canvas.
-- `drawn, practising`: the same with the movement to practise painted on that face.
-- `drawn, everything`: `drawn` with every network that ships reading the face and the muscles, both 3D faces and the
-  muscle map on the page.
+- `drawn, without estimates`: neither muscles from the picture nor a face from the muscles; and `practising`: with the
+  movement to practise painted on that face.
+- `drawn, everything`: `drawn` with both 3D faces and the muscle map on the page.
 - `clip + LSL`: the webcam clip as a live camera and `myomirror simulate emg` in another process over real LSL.
 
 `--flash` measures photon to photon with a webcam and a screen instead (see benchmarks/flash.py).
@@ -180,14 +181,15 @@ def measure(seconds: float, restore: str = RESTORE) -> tuple[list[Row], list[Tar
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         removal = {"restore": False if restore == "off" else {"bundle": restore}}
-        plain = _station("plain", folder, *synthetic, **removal)
-        plans: list[tuple[str, Path, bool, Sequence[Switch]]] = [("encoded", plain, False, ())]
+        whole = _station("demo", folder, *synthetic, **demo_estimates(), **removal)
+        plans: list[tuple[str, Path, bool, Sequence[Switch]]] = [("encoded", whole, False, ())]
         if chromium.executable():
+            plain = _station("plain", folder, *synthetic, **removal)
             practising = _station("practising", folder, *synthetic, practise={"view": "practise"}, **removal)
-            everything = _station("everything", folder, *synthetic, **demo_estimates(), **removal)
-            plans.append(("drawn", plain, True, ()))
-            plans.append(("drawn, practising", practising, True, ()))
-            plans.append(("drawn, everything", everything, True, _EVERYTHING))
+            plans.append(("drawn", whole, True, ()))
+            plans.append(("drawn, without estimates", plain, True, ()))
+            plans.append(("drawn, without estimates, practising", practising, True, ()))
+            plans.append(("drawn, everything", whole, True, _EVERYTHING))
         else:
             notes.append("No Chromium here: 'drawn' was not measured.")
         for run_name, station, drawn, switches in plans:

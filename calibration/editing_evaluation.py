@@ -17,8 +17,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from calibration.cohort_sources import find_face_model
 from calibration.data.face_set import FaceSet
 from calibration.editing import ByEngine, Editor, Edits
+from calibration.editing_identity import IDENTITY, UNITS, EditsRead
 from calibration.editing_peers import Copied, PixelMaps
 from calibration.editing_score import COLUMNS, Exam, Judging, said_of_truth, score, set_exam
 from calibration.editing_sheet import choose_rows, draw_continuous
@@ -27,19 +29,23 @@ from calibration.evaluation import Request
 from calibration.expression_faces import LabelledFaces
 from calibration.metrics import features
 from calibration.metrics.expression import ExpressionReader
-from calibration.planes import Picture
 from calibration.restoration_samples import check_size
 from calibration.restoration_sheet import write_sheet
 from engines.errors import BadInput
-from engines.face.action_units import units_from_arkit52
+from engines.face.fit import Fitter
+from engines.face.mesh import FaceModel
 from engines.loading import load
 from engines.model import Model
 from rt import assets
 
 STEPS = 600  # of the classifiers
-UNITS = "units"
-_COLUMNS = {**COLUMNS, UNITS: ("action units ↓", "FACS intensity", 2)}
+_COLUMNS = {
+    **COLUMNS,
+    UNITS: ("action units ↓", "FACS intensity", 2),
+    IDENTITY: ("identity ↓", "standard deviations of people", 2),
+}
 NO_LANDMARKER = "MediaPipe's face model is not installed, so action units are not read: run myomirror assets fetch"
+NO_FACE_MODEL = "the face model is not among the assets, so nobody's identity is read: README.md says where it is from"
 CAPTION = (
     "Of people never seen. R: a classifier taught by real pictures of training people, on real pictures. G: the same "
     "on edited ones. R + G: taught by real and edited ones, on real ones. Accuracies are means over expressions. "
@@ -67,13 +73,11 @@ def evaluate(request: Request, console: Console) -> dict[str, Any]:
         if (maps := PixelMaps.fitted(train, size)) is not None:
             peers.append(maps)
         notes = [] if exam.judge is not None else ["too few pictures show a named expression: nothing was classified"]
-        landmarker = assets.verify(assets.FACE_LANDMARKER) if assets.find(assets.FACE_LANDMARKER) else None
-        reader = None if landmarker is None else stack.enter_context(ExpressionReader(landmarker))
-        notes += [NO_LANDMARKER] if reader is None else []
-        table: dict[str, dict[str, float]] = {}
+        read = _reading(exam.edits, stack, notes)
+        table = {} if read is None else read.to_compare()
         for editor in (*peers, *editors):
             with console.status(f"Measuring: {editor.name} ..."):
-                table[editor.name] = _measured(editor, exam, reader)
+                table[editor.name] = _measured(editor, exam, read)
     report = {
         "what": "expression editing",
         "bundles": about,
@@ -118,24 +122,24 @@ def _opened(request: Request, stack: ExitStack) -> tuple[list[ByEngine], dict[st
     return editors, about, sizes[0]
 
 
-def _measured(editor: Editor, exam: Exam, reader: ExpressionReader | None) -> dict[str, float]:
+def _reading(edits: Edits, stack: ExitStack, notes: list[str]) -> EditsRead | None:
+    """None, with a note, where MediaPipe's model is not there."""
+    if assets.find(assets.FACE_LANDMARKER) is None:
+        notes.append(NO_LANDMARKER)
+        return None
+    reader = stack.enter_context(ExpressionReader(assets.verify(assets.FACE_LANDMARKER)))
+    try:
+        fitter = Fitter(FaceModel.load(find_face_model(None)))
+    except BadInput:
+        notes.append(NO_FACE_MODEL)
+        fitter = None
+    return EditsRead(edits, reader, fitter)
+
+
+def _measured(editor: Editor, exam: Exam, read: EditsRead | None) -> dict[str, float]:
     edits = exam.edits
     made = editor.edit(edits.faces, edits.source, edits.target)
-    found = score(editor, exam, made)
-    if reader is not None and (away := _units_away(made, edits, reader)) is not None:
-        found[UNITS] = away
-    return found
-
-
-def _units_away(made: Picture, edits: Edits, reader: ExpressionReader) -> float | None:
-    """Mean over edits and units, 0..5, where a face is found in both; None where it never is."""
-    away = []
-    for place in np.flatnonzero(np.array(edits.of) != ""):
-        readings = [reader.read(np.ascontiguousarray(one[place])) for one in (made, edits.truth)]
-        if readings[0] is not None and readings[1] is not None:
-            units = [units_from_arkit52(one.blendshapes) for one in readings if one is not None]
-            away.append(float(np.abs(units[0] - units[1]).mean()))
-    return float(np.mean(away)) if away else None
+    return score(editor, exam, made) | ({} if read is None else read.measure(made))
 
 
 def _draw(request: Request, edits: Edits) -> None:
