@@ -2,9 +2,12 @@
 
 import io
 import json
+from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -12,6 +15,7 @@ torch = pytest.importorskip("torch")
 from rich.console import Console  # noqa: E402
 
 from calibration import editing_evaluation  # noqa: E402
+from calibration.editing import Edits  # noqa: E402
 from calibration.editor_bundle import editor_manifest  # noqa: E402
 from calibration.evaluation import Request, as_json, evaluation_of  # noqa: E402
 from engines.building import write_network_bundle  # noqa: E402
@@ -52,6 +56,36 @@ def test_table_report_and_sheet(bundles, smileys, tmp_path, monkeypatch):
     sheet = cv2.imread(str(tmp_path / "sheet.png"))
     assert sheet.shape[1] == 40 + 8 * 166 - 6
     assert sheet.std() > 10
+
+
+def test_without_a_face_model_identity_is_left_out_and_said(monkeypatch):
+    class NobodyHome:
+        def __init__(self, model):
+            self.model = model
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def read(self, picture):
+            return None
+
+    def missing(given):
+        raise BadInput("there is none")
+
+    monkeypatch.setattr(editing_evaluation.assets, "find", lambda name: Path(name))
+    monkeypatch.setattr(editing_evaluation.assets, "verify", lambda name: Path(name))
+    monkeypatch.setattr(editing_evaluation, "ExpressionReader", NobodyHome)
+    monkeypatch.setattr(editing_evaluation, "find_face_model", missing)
+    faces, nothing = np.zeros((1, 40, 40, 3), np.uint8), np.zeros((1, 52), np.float32)
+    edits = Edits(faces, nothing, nothing, np.zeros(1, np.int64), faces, ("sitting",), ("ann",))
+    notes = []
+    with ExitStack() as stack:
+        read = editing_evaluation._reading(edits, stack, notes)
+        assert read.measure(faces) == {}
+    assert notes == [editing_evaluation.NO_FACE_MODEL]
 
 
 @pytest.mark.parametrize(
