@@ -17,7 +17,7 @@ test: $(READY)-dev  ## all tests (browser tests where Chromium is found)
 ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 else  # what only computes shares the cores; a live session wants them for itself
-	@failed=0; \
+	@trap 'exit 130' INT; failed=0; \
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(COMPUTING) || failed=1; \
 	$(BIN)/python -m pytest $(addprefix --ignore=,$(COMPUTING)) || failed=1; \
 	exit $$failed

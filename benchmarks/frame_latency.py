@@ -59,7 +59,7 @@ def run(
     """
     report = folder / "report.json"
     options = ["--seconds", str(seconds), "--report", str(report), "--no-browser", *([] if drawn else ["--headless"])]
-    viewer = _Viewer(seconds, switches) if drawn else None
+    viewer = _Viewer(switches) if drawn else None
     with subprocess.Popen([*_MYOMIRROR, "live", str(station), *options], stdout=subprocess.PIPE, text=True) as child:
         meter = _CpuMeter(child.pid)
         assert child.stdout is not None
@@ -69,8 +69,8 @@ def run(
         cores = meter.stop()
     if child.returncode:
         raise RuntimeError(f"the session ended with exit code {child.returncode}")
-    if viewer and viewer.problem:
-        raise RuntimeError(f"nobody looked at the page: {viewer.problem}")
+    if viewer and (problem := viewer.leave()):
+        raise RuntimeError(f"nobody looked at the page: {problem}")
     return json.loads(report.read_text()), cores
 
 
@@ -111,18 +111,26 @@ class _CpuMeter:
 class _Viewer:
     """A real browser with a page, up before the session (starting a browser is not the session's latency)."""
 
-    def __init__(self, seconds: float, switches: Sequence[Switch]) -> None:
-        self._seconds, self._switches = seconds, switches
+    def __init__(self, switches: Sequence[Switch]) -> None:
+        self._switches = switches
         self._urls: queue.Queue[str] = queue.Queue()
-        self._ready = threading.Event()
-        self.problem = ""  # why it did not stay to the end
-        threading.Thread(target=self._live, daemon=True).start()
+        self._ready, self._over = threading.Event(), threading.Event()
+        self._problem = "its browser did not answer any more"  # until it has left
+        self._thread = threading.Thread(target=self._live, daemon=True)
+        self._thread.start()
         if not self._ready.wait(60.0):
             raise RuntimeError("Chromium did not start within a minute")
 
     def look_at(self, url: str) -> None:
-        """Open this address and stay as long as the session lasts."""
+        """Open this address and stay until `leave`."""
         self._urls.put(url)
+
+    def leave(self) -> str:
+        """The session is over: close the browser.  Returns why it did not look to the end, or nothing."""
+        self._over.set()
+        self._urls.put("about:blank")  # where no address was ever told
+        self._thread.join(60.0)
+        return self._problem
 
     def _live(self) -> None:
         from playwright.sync_api import Error
@@ -135,9 +143,11 @@ class _Viewer:
                 page.get_by_role("button", name="Show the mirror").click()
                 for role, label in self._switches:
                     page.get_by_role(role, name=label).click()
-                page.wait_for_timeout(self._seconds * 1e3)
+                while not self._over.is_set():
+                    page.wait_for_timeout(100)  # and not Event.wait: the browser is served by this thread
+                self._problem = ""
             except Error as error:
-                self.problem = str(error).partition("\n")[0]
+                self._problem = str(error).partition("\n")[0]
 
 
 @contextlib.contextmanager

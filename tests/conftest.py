@@ -3,6 +3,7 @@
 Shared data is found through $MYOMIRROR_ASSETS and $MYOMIRROR_DATA where they are set; nothing is looked up here.
 """
 
+import atexit
 import os
 import shutil
 import sys
@@ -12,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
 
 from benchmarks import chromium
 from rt import runtime_folder
 
 _NODES = str(Path(__file__).parent / "rt" / "nodes")
 _PATIENCE_MS = 20e3  # with a page on a busy machine
-_HOME = Path(tempfile.mkdtemp(prefix="myomirror-tests-"))
+_HOME = Path(tempfile.mkdtemp(prefix="myomirror-tests-"))  # where the logs of this run's sessions lie
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 
 # At import, before anything asks for its folders, and inherited by every process that a test starts.
 sys.path.insert(0, _NODES)
@@ -30,19 +31,14 @@ os.environ["XDG_CACHE_HOME"] = str(_HOME / "cache")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _home() -> Iterator[Path]:
-    """Where the logs of this run's sessions lie; gone afterwards."""
-    yield _HOME
-    shutil.rmtree(_HOME, ignore_errors=True)
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """The one browser of this run: Playwright allows no second one beside it."""
     if chromium.executable() is None:
         pytest.skip("Chromium is not installed (Debian package: chromium)")
     with chromium.launched() as found:
+        from playwright.sync_api import expect
+
         expect.set_options(timeout=_PATIENCE_MS)
         yield found
 

@@ -136,6 +136,11 @@ class EmgTraining:
         self.pairs = chosen.select([pid for pid in chosen.people if pid not in gone])
         self.sizes = s.sizes(chosen.profile)
         self.bundle = EmgBundle.of(self.sizes)
+        if s.rest and self.bundle.specs(s.uncertainty)[1][0].range[0] < 0:
+            raise BadSettings(
+                f"rest is the lower end of what an output can be, and {chosen.profile} goes both ways from it: give "
+                "--set rest=false"
+            )
         scales = scales_of(self.pairs, s.normalisation, s.calibration_repetitions)
         self.rows = EmgRows.of(self.pairs, scales, self.bundle)
         if not len(self.rows.usable):
@@ -206,6 +211,8 @@ class EmgTraining:
 
         network = self.network.cpu().eval()
         s = self.settings
+        if s.rest:
+            network.forget_rest()  # an earlier network's, which this one may have begun with
         if s.peak_gain:
             self._stretch(network)
         if s.rest:

@@ -7,12 +7,13 @@ judges that.  Until the joining epoch G_W learns with true flows; from then on w
 Ours (`emotion_gan_live`): flows that the 3D face has brought to rest go in (given=still), as x and y instead of length
 and angle; G_F begins with changing nothing, and G_W moves pixels instead of painting them.  Each is a setting.
 
-What ships, `motion-live`, is a short run of ours on one core: 516 steps on 1066 movements of 60 people, without e_FER's
-say (DIR: `myomirror simulate motion --count 1600 --emotions 0.75 --frames 0.15`).  Its flows are nearer to the frontal
-truth than what they were given; its faces are not there yet: teeth are missing, and e_FER reads the expression off them
-less often than off the person's own pixels (benchmarks/evaluations/motion-live.json).  So no station uses it unasked.
+What ships, `motion-live`, is a short run of ours on one core: 1602 steps on 1066 movements of 60 people, without
+e_FER's say (DIR: `myomirror simulate motion --count 1600 --emotions 0.75 --frames 0.15`).  Its flows are nearer to
+the frontal truth than what they were given; its faces are not there yet: teeth are soft, and e_FER reads the
+expression off them less often than off the person's own pixels (benchmarks/evaluations/motion-live.json).  So no
+station uses it unasked.
 
-    myomirror train emotion_gan_live --data DIR --out motion-live --minutes 29 --set alpha_fer=0 --set alpha_perc=0
+    myomirror train emotion_gan_live --data DIR --out motion-live --set alpha_fer=0 --set alpha_perc=0
         --set batch=4 --epochs 6 --set joined=2 --set warm_up=100 --set average=0.995
 
     myomirror train recogniser --data MOTION --out e-fer --set sees=face

@@ -26,6 +26,7 @@ WIDTHS = (128, 256, 512, 256, 128)
 
 ENDS = ("tanh", "relu", "open")
 SCALINGS = ("plain", "robust", "root")
+_NEVER = -1e4  # below everything that a network says, and a number in float16, too
 _RISE = 3.0  # of a value that leaves rest, until it is what the network says
 _LOG_VARIANCE = (-9.0, 3.0)  # of scaled values, which are around 1: what can be learned without overflow
 
@@ -82,7 +83,7 @@ class EmgMlp(nn.Module):
     rest_level: Tensor
 
     def __init__(self, sizes: MlpSizes) -> None:
-        """Gains are 1 until `set_gains`; nothing but what is below 0 rests until `set_rest`."""
+        """Gains are 1 until `set_gains`; nothing rests until `set_rest`."""
         super().__init__()
         self.sizes = sizes
         before = (sizes.taps * sizes.inputs, *sizes.widths[:-1])
@@ -93,8 +94,8 @@ class EmgMlp(nn.Module):
         self.register_buffer("input_gain", torch.ones(sizes.inputs))
         self.register_buffer("output_gain", torch.ones(sizes.outputs))
         if sizes.rest:
-            self.register_buffer("rest_until", torch.zeros(sizes.outputs))
-            self.register_buffer("rest_level", torch.zeros(sizes.outputs))
+            self.register_buffer("rest_until", torch.full((sizes.outputs,), _NEVER))
+            self.register_buffer("rest_level", torch.full((sizes.outputs,), _NEVER))
 
     def set_gains(self, inputs: Sequence[float], outputs: Sequence[float]) -> None:
         """What 1 is worth in each input and output, all above 0.  Raises BadInput when the scaling is "plain"."""
@@ -114,6 +115,11 @@ class EmgMlp(nn.Module):
             raise BadInput(f"rest must lie where it is told or below: found {list(level)} up to {list(until)}")
         self.rest_until.copy_(torch.as_tensor(until))
         self.rest_level.copy_(torch.as_tensor(level))
+
+    def forget_rest(self) -> None:
+        """Nothing rests any more, as in the beginning."""
+        self.rest_until.fill_(_NEVER)
+        self.rest_level.fill_(_NEVER)
 
     def forward(self, x: Tensor) -> Scaled:
         """x: (N, taps, inputs) in the inputs' own unit, newest moment first."""

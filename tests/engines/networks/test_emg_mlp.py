@@ -86,6 +86,18 @@ def test_rest_is_flat_and_what_lies_above_is_left_alone(scaling):
         assert steps.max() < 3.1 * 0.005  # no jump
 
 
+def test_nothing_rests_until_it_is_told_to_nor_when_that_is_forgotten():
+    x = 10 * torch.randn(64, 1, 5, generator=torch.Generator().manual_seed(0))
+    free, rested = made(end="open"), made(end="open", rest=True)
+    said = free.estimate(free(x)).value
+    assert said.min() < 0  # those that go both ways, too
+    torch.testing.assert_close(rested.estimate(rested(x)).value, said)
+    rested.set_rest([0.1] * 3, [0.0] * 3)
+    assert not torch.allclose(rested.estimate(rested(x)).value, said)
+    rested.forget_rest()
+    torch.testing.assert_close(rested.estimate(rested(x)).value, said)
+
+
 def test_rest_that_cannot_be_is_refused():
     with pytest.raises(BadInput, match="a network without rest tells none"):
         made().set_rest([0.0] * 3, [0.0] * 3)

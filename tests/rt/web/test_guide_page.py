@@ -67,6 +67,7 @@ def test_from_the_welcome_to_the_own_map(guided, open_page):
     feed, say = guided
     page = open_page(feed)
     until(lambda: visible(page) == ["I agree: start"])
+    expect(page.locator("#guide-privacy")).to_be_visible()
     expect(page.locator("#guide-privacy")).to_contain_text("/home/x/people/P01")
     for hidden in (".muscles", ".symmetry", ".contacts", ".envelopes", "#views", "#record"):
         expect(page.locator(hidden).first).to_be_hidden()
@@ -74,6 +75,7 @@ def test_from_the_welcome_to_the_own_map(guided, open_page):
     assert wished(feed) == ("guide", "start")
     say(phase="ready", count=3, reason="No face found")
     until(lambda: page.inner_text("#guide-inside") == "3")
+    expect(page.locator("#guide-reason")).to_be_visible()
     expect(page.locator("#guide-reason")).to_have_text("No face found")
     say(phase="taking", progress=0.4, **SMILING)
     until(lambda: page.inner_text("#guide-inside") == "40 %")
@@ -86,6 +88,7 @@ def test_from_the_welcome_to_the_own_map(guided, open_page):
     say(strip(), phase="review", tiles=TILES, closer_db=4.2, **SMILING)
     until(lambda: page.locator("#guide-tiles canvas").count() == 4)
     assert [caption.inner_text() for caption in page.locator("figcaption:visible").all()] == TILES
+    expect(page.locator("#guide-closer")).to_be_visible()
     expect(page.locator("#guide-closer")).to_contain_text("4.2 dB closer")
     seen = page.locator("#guide-tiles canvas").evaluate_all(
         "all => all.map(c => [...c.getContext('2d').getImageData(32, 32, 1, 1).data].slice(0, 3))"

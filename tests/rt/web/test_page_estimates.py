@@ -187,7 +187,7 @@ def test_an_old_estimate_is_greyed_and_said_while_the_rest_goes_on(guessed, open
         page.locator('[aria-label="Zygomaticus right"] .bar-fill').evaluate("n => getComputedStyle(n).opacity")
         != "0.35"
     )
-    expect(page.locator("#stale")).to_be_hidden()
+    assert page.locator("#stale").is_hidden()
     feed.change = live
     until(lambda: not page.locator("#guess-stale").is_visible())
 
