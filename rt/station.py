@@ -390,7 +390,7 @@ restore:                        # electrodes removed from the picture; or `resto
   bundle: restore-cpu
   when_down: last_good          # last_good | bars | raw: what is shown when they cannot be removed
 # expression:                   # what the face does, read by a network: for the estimates, and for the page
-#   bundle: encoder-cpu         # or mediapipe
+#   bundle: encoder-cpu         # or encoder-gpu, mediapipe
 #   every: 1                    # 2 = every second picture
 # estimate:                     # relative, never measured
 #   exp2emg: exp2emg            # muscles from the picture, also without an amplifier
