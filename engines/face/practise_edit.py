@@ -4,7 +4,8 @@ A map takes a fraction of a millisecond, the network 5 to 40 on one core.  So th
 whenever it is free, on a thread of its own, and no picture waits for it but the very first.  What it changed, the
 difference between its face and the one it was given, goes over all pictures until the next change is there, each of
 which comes in over as many pictures as it took to make.  The change is as coarse as the network's picture; the skin
-below it stays the camera's own.  A face that moves faster than the network carries the change of a moment ago.
+below it stays the camera's own, but for its fine lines where much is changed: closed lips are not drawn across an open
+mouth.  A face that moves faster than the network carries the change of a moment ago.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -38,6 +39,18 @@ EXPRESSIONS = tuple(task.name.lower() for task in TASKS if task.moves)
 
 _TOUCHED, _PAINTED_OVER = 12.0, 36.0  # grey levels of change: fine detail begins to go, is gone
 _SEAM = 0.16  # as PixelMap.on_sides: width of the step between the sides, as a share of the crop's
+
+
+class _Edit(NamedTuple):
+    """What is done to a crop.  Both (size, size, 3) float32."""
+
+    change: Floats  # grey levels, added
+    gone: Floats  # 0..1, the share of the picture's fine lines that is painted over; the same in all colours
+
+    def become(self, other: _Edit) -> None:
+        """Hold what the other one holds."""
+        for mine, others in zip(self, other, strict=True):
+            mine[:] = others
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +104,7 @@ class EditPainter:
             name: np.zeros(spec.shape or (), spec.dtype) for name, spec in specs.items()
         }  # the face and what it shows: at rest, as whoever practises begins
         self._small = np.zeros_like(self._given["face"])
-        self._job: Future[Floats] | None = None
+        self._job: Future[_Edit] | None = None
         self.pictures_per_edit = 0  # how many pictures the last change was waited for; 0 before the first
         self._waited = self._since = 0
         self._target = self._told(movement)
@@ -107,21 +120,25 @@ class EditPainter:
         amount = max(left, right)
         if self._job is None:
             self._give(face, amount)
-            self._before[:] = self._next[:] = self._taken()
+            self._next.become(self._taken())
+            self._before.become(self._next)
         elif self._job.done():
-            self._before[:] = self._shown
-            self._next[:] = self._taken()
+            self._before.become(self._shown)
+            self._next.become(self._taken())
             self.pictures_per_edit, self._since = max(1, self._waited), 0
         if self._job is None:
             self._give(face, amount)
         self._waited += 1
         self._since += 1
         share = min(1.0, self._since / max(1, self.pictures_per_edit))
-        cv2.addWeighted(self._before, 1.0 - share, self._next, share, 0.0, dst=self._shown)
-        change = self._shown
+        for before, coming, shown in zip(self._before, self._next, self._shown, strict=True):
+            cv2.addWeighted(before, 1.0 - share, coming, share, 0.0, dst=shown)
+        painted = self._fine_lines(face)
+        cv2.multiply(painted, self._shown.gone, dst=painted)
+        cv2.subtract(self._shown.change, painted, dst=painted)
         if left != right:
-            change = cv2.multiply(self._shown, self._weights_for(left / amount, right / amount), dst=self._sided)
-        cv2.add(face, change, dst=out, dtype=cv2.CV_8U)
+            cv2.multiply(painted, self._weights_for(left / amount, right / amount), dst=painted)
+        cv2.add(face, painted, dst=out, dtype=cv2.CV_8U)
         return out
 
     def aim(self, movement: object) -> None:
@@ -143,30 +160,41 @@ class EditPainter:
 
     def _make_room(self, size: int) -> None:
         self._size, shape = size, (size, size, 3)
-        self._before, self._next, self._shown = (np.zeros(shape, np.float32) for _ in range(3))
-        self._given_whole = np.zeros(shape, np.uint8)
-        self._sided, self._weights = np.zeros(shape, np.float32), np.ones(shape, np.float32)
+        self._before, self._next, self._shown = (
+            _Edit(np.zeros(shape, np.float32), np.zeros(shape, np.float32)) for _ in range(3)
+        )
+        self._coarse, self._smooth = np.zeros_like(self._small), np.zeros(shape, np.uint8)
+        self._fine, self._weights = np.zeros(shape, np.float32), np.ones(shape, np.float32)
         self._sides = 1.0, 1.0  # that the weights are for
 
     def _told(self, movement: EditMovement) -> Floats:
         return labels_from_arkit52(movement.target, self._profile) * self._strongest
 
     def _give(self, face: Picture, amount: float) -> None:
-        side = len(self._small)
-        how = cv2.INTER_AREA if side < self._size else cv2.INTER_LINEAR
-        cv2.resize(face, (side, side), dst=self._small, interpolation=how)
-        self._given_whole[:] = face  # copies: the crop is only lent
+        self._shrink(face, self._small)  # copies: the crop is only lent
         self._waited = 0
         self._job = self._thread.submit(self._change, amount)
 
-    def _taken(self) -> Floats:
+    def _shrink(self, face: Picture, out: npt.NDArray[Any]) -> None:
+        side = len(out)
+        how = cv2.INTER_AREA if side < self._size else cv2.INTER_LINEAR
+        cv2.resize(face, (side, side), dst=out, interpolation=how)
+
+    def _fine_lines(self, face: Picture) -> Floats:
+        """What of a picture the network's is too coarse for: (size, size, 3) float32, overwritten by the next."""
+        self._shrink(face, self._coarse)
+        cv2.resize(self._coarse, (self._size, self._size), dst=self._smooth, interpolation=cv2.INTER_LINEAR)
+        cv2.subtract(face, self._smooth, dst=self._fine, dtype=cv2.CV_32F)
+        return self._fine
+
+    def _taken(self) -> _Edit:
         assert self._job is not None
         found = self._job.result()
         self._job = None
         return found
 
-    def _change(self, amount: float) -> Floats:
-        """(size, size, 3) float32, grey levels; on the network's thread."""
+    def _change(self, amount: float) -> _Edit:
+        """What the network makes of the small face, in the crop's size; on the network's thread."""
         self._given["face"][:] = self._small
         self._given["target"][:] = amount * self._target
         asked: Arrays = self._given
@@ -174,10 +202,7 @@ class EditPainter:
         change = edited.astype(np.float32) - self._small
         much = np.abs(change).max(2)
         gone = np.clip((much - _TOUCHED) / (_PAINTED_OVER - _TOUCHED), 0.0, 1.0)
-        fine = self._given_whole - self._enlarged(self._small.astype(np.float32))
-        found = self._enlarged(change)
-        found -= self._enlarged(gone)[:, :, None] * fine
-        return found
+        return _Edit(self._enlarged(change), cv2.merge([self._enlarged(gone)] * 3))
 
     def _enlarged(self, small: Floats) -> Floats:
         return np.asarray(cv2.resize(small, (self._size, self._size), interpolation=cv2.INTER_LINEAR), np.float32)

@@ -122,7 +122,7 @@ def test_a_change_comes_in_over_as_many_pictures_as_it_took(painted):
     painter, _ = painted
     paint(painter, grey())
     painter.forget()  # nothing runs
-    painter._next[:], painter._before[:], painter._shown[:] = 30, 0, 0
+    painter._next.change[:], painter._before.change[:], painter._next.gone[:], painter._before.gone[:] = 30, 0, 0, 0
     painter.pictures_per_edit, painter._since = 4, 0
     painter._job = type("Never", (), {"done": lambda self: False, "result": lambda self: painter._next})()
     found = [int(paint(painter, grey()).mean()) for _ in range(6)]
@@ -215,3 +215,17 @@ def test_what_is_painted_over_takes_its_fine_lines_along(painted):
         found = paint(painter, face)[4:-4, 4:-4].astype(int)
         assert found.mean() == pytest.approx(104 + more, abs=1)
         assert found.max() - found.min() == pytest.approx(left, abs=1)
+
+
+def test_lines_that_have_moved_since_the_edit_are_painted_over_where_they_are(painted):
+    painter, engine = painted
+    face = grey()
+    face[1::2] = 108
+    paint(painter, face)
+    engine.more = 60 - int(10 * engine.asked[0]["target"][8])
+    painter.forget()
+    paint(painter, face)
+    engine.free.clear()  # the next edit takes its time
+    found = paint(painter, np.roll(face, 1, 0))[4:-4, 4:-4].astype(int)
+    engine.free.set()
+    assert found.max() - found.min() <= 1
