@@ -162,9 +162,9 @@ class _Signal:
         while self._waiting is not None:
             port, chunk = self._waiting
             assert isinstance(chunk, Chunk)
-            if t < chunk.t0 and not self._given:
-                return
             known = math.floor((t - chunk.t0) * chunk.rate_hz + _ROUNDING) + 1
+            if known < 1 and not self._given:
+                return
             begin, end = self._given, min(known, len(chunk.data))
             whole = end >= len(chunk.data)
             self._given = max(begin, end)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rt.errors import BadGraph, DataLost
@@ -46,6 +46,7 @@ BLOCKS = st.lists(st.tuples(st.integers(0, 90), st.sampled_from([0.0, 0.0, 0.0, 
 
 @settings(max_examples=30, deadline=None, database=None)
 @given(blocks=BLOCKS)
+@example(blocks=[(50, 0.0), (1, 0.0)])  # the second begins a rounding error behind a picture
 def test_every_sample_up_to_a_picture_has_come_and_none_after_it(blocks):
     count, sink = walked(blocks=tuple(blocks))
     taken = stamps_of(blocks)
