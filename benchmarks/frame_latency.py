@@ -2,8 +2,8 @@
 
 Runs of the real command, each with electrodes removed by `--restore BUNDLE`, all processes on this machine:
 
-- `encoded`: the demo, headless: a synthetic person and muscles, every network that ships; ends when the packet is
-  encoded.
+- `encoded`: the demo, headless: a synthetic person and muscles, electrodes removed, `demo_estimates`; ends when the
+  packet is encoded.
 - `drawn`: the same with a real headless Chromium as viewer (it draws without a GPU on the same cores); ends when the
   browser acknowledges that the picture is on its canvas.
 - `drawn, without estimates`: neither muscles from the picture nor a face from the muscles; and `practising`: with the

@@ -19,7 +19,7 @@ that term without critics, for machines without a GPU.
 
 The live size is one narrow module with local focuses, of 64 px, that learns from true pictures alone, without critics:
 what a processor without a GPU learns in half an hour, and runs beside the picture.  It is Table 3's second row in what
-it is made of, and not the paper's training.  cascade-live, which ships, is one that learned on: 5500 steps in all.
+it is made of, and not the paper's training.  cascade-live, which ships, is one that learned on: 10 000 steps in all.
 """
 
 from collections.abc import Mapping, Sequence
