@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -22,6 +21,7 @@ from engines.errors import BadInput
 from engines.face.arrays import frozen
 from engines.face.pixel_curves import LEVELS, PixelCurves, positions
 from engines.face.pixel_map import SCALES
+from engines.kernels import kernel
 
 Doubles = npt.NDArray[np.float64]
 _TAIL = 1e-11  # eigenvalues below this share of the largest are rounding
@@ -95,7 +95,7 @@ def _as_curves(weights: Doubles, features: Doubles, shape: tuple[int, ...], expr
     return PixelCurves(planes, expression, table.reshape(*shape, LEVELS))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _solve(
     x: npt.NDArray[np.uint8], t: npt.NDArray[np.uint8], features: Doubles, lambda_: float, weights: Doubles
 ) -> None:
@@ -118,7 +118,7 @@ def _solve(
         weights[p] = right
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _solve_pairs(
     x: npt.NDArray[np.uint8], t: npt.NDArray[np.uint8], kernel: Doubles, lambda_: float, weights: Doubles
 ) -> None:
@@ -136,7 +136,7 @@ def _solve_pairs(
             weights[p, x[p, n]] += right[n]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _cholesky(left: Doubles, right: Doubles) -> None:
     """right becomes left^-1 right; of left, which is overwritten, only the lower triangle is read."""
     rank = len(right)

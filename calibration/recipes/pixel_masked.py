@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -16,6 +15,7 @@ from calibration.recipes.pixel_pairs import Pictures
 from engines.errors import BadInput
 from engines.face.arrays import frozen
 from engines.face.pixel_map import SCALES
+from engines.kernels import kernel
 
 TERMS = 10  # 3 x 3 pixels and the bias
 
@@ -57,14 +57,14 @@ def _with_border(faces: Pictures) -> Pictures:
     return np.pad(faces, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _look(around: Pictures, n: int, y: int, x: int, z: int, scale: float, out: npt.NDArray[np.float64]) -> None:
     for k in range(9):
         out[k] = around[n, y + k // 3, x + k % 3, z] * scale
     out[9] = 1.0
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _add_up(
     around: Pictures, target: Pictures, scale: float, gram: npt.NDArray[np.float64], right: npt.NDArray[np.float64]
 ) -> None:
@@ -80,7 +80,7 @@ def _add_up(
                             gram[y, x, z, i, j] += look[i] * look[j]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _apply(around: Pictures, weights: npt.NDArray[np.float32], out: Pictures) -> None:
     look = np.empty(TERMS)
     for n in range(out.shape[0]):

@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, NamedTuple, get_args
 
-import numba
 import numpy as np
 
 from engines.emg.montage import Montage
 from engines.errors import BadInput
+from engines.kernels import kernel
 
 LeadOffKind = Literal["rail", "flat", "hum"]
 
@@ -225,7 +225,7 @@ def _merged(gaps: list[Gap]) -> tuple[Gap, ...]:
     return tuple(merged)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _apply(rows: np.ndarray, first: int, range_uv: float, out: np.ndarray) -> None:
     """rows: (fault, 8) float64; out: (time, channel) float32."""
     for k in range(rows.shape[0]):

@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from scipy import signal
 
@@ -28,6 +27,7 @@ from engines.emg.chain import (
 )
 from engines.emg.jena import JENA_CHAIN_ID, jena_offline
 from engines.errors import BadInput
+from engines.kernels import inlined, kernel
 
 __all__ = [
     "JENA_CHAIN_ID",
@@ -171,7 +171,7 @@ def group_delay_ms(settings: EnvelopeSettings, rate_hz: float) -> float:
     return float(1000.0 * ((response * t[late]).sum() / response.sum() - 2.0))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _settle_row(
     data: np.ndarray,
     t: int,
@@ -204,7 +204,7 @@ def _settle_row(
     return bad
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _envelope(
     data: np.ndarray,
     coefficients: np.ndarray,
@@ -263,7 +263,7 @@ def _envelope(
     position[0] = place
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _slide_rms(row: np.ndarray, ring: np.ndarray, prefix: np.ndarray, place: int) -> int:
     """Replace row by the RMS of its last `window` values, and return the next place.
 

@@ -10,10 +10,10 @@ import math
 from dataclasses import dataclass
 from enum import IntEnum
 
-import numba
 import numpy as np
 
 from engines.errors import BadInput
+from engines.kernels import kernel
 
 WINDOW_S = 0.1
 
@@ -245,7 +245,7 @@ def _clear(sums: np.ndarray, goertzel: np.ndarray) -> None:
     goertzel[:] = 0.0
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _accumulate(data: np.ndarray, sums: np.ndarray, goertzel: np.ndarray, turn: np.ndarray, rail_uv: float) -> None:
     """Add samples to the window. data: (time, channel) float32; sums: (12, channel); goertzel: (tone, 2, channel)."""
     for t in range(data.shape[0]):
@@ -268,7 +268,7 @@ def _accumulate(data: np.ndarray, sums: np.ndarray, goertzel: np.ndarray, turn: 
                 goertzel[k, 0, c] = y
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _track_extremes(x: float, sums: np.ndarray, c: int, rail_uv: float) -> None:
     """Minimum, maximum, and the longest run of equal samples at each of them."""
     if abs(x) >= rail_uv:

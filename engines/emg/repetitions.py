@@ -11,10 +11,10 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from engines.errors import BadInput
+from engines.kernels import kernel
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def find_repetitions(
     return counter.process(envelope_uv) + counter.finish()
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _count(
     values: np.ndarray,
     state: np.ndarray,

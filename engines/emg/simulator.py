@@ -18,7 +18,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from engines.emg import motor_noise
@@ -26,6 +25,7 @@ from engines.emg.artefacts import Artefact, Faults, Gap
 from engines.emg.montage import FRIDLUND, Montage
 from engines.emg.performance import Performance
 from engines.errors import BadInput
+from engines.kernels import inlined, kernel
 
 ORIGIN = "synthetic"
 
@@ -253,7 +253,7 @@ def _mains(rng: np.random.Generator, amplifier: Amplifier, rate_hz: float) -> np
     return np.stack([amplitude * np.cos(phase), amplitude * np.sin(phase)], axis=1)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _mix(
     first: int,
     steps_per_sample: float,
@@ -305,7 +305,7 @@ def _mix(
                 out[t, c] += loud[source] * crosstalk[source, c]
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _between(place: float, steps: int) -> tuple[int, int, np.float32]:
     """Rows before and after a place in a circular table, and the share of the second."""
     whole = math.floor(place)

@@ -6,9 +6,10 @@ with 32 fraction bits. Kernels call this from other files, so they are told here
 
 import math
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from engines.kernels import kernel
 
 Affine = npt.NDArray[np.float64]
 Words = npt.NDArray[np.uint64]  # (size, size), four lanes of 16 bits per crop pixel
@@ -26,7 +27,7 @@ def rows_under(crop_from_frame: Affine, size: int, height: int) -> tuple[int, in
     return max(0, math.floor(min(rows))), min(height, math.ceil(max(rows)) + 1)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _clip_row(start: float, step: float, limit: float, x_from: float, x_to: float) -> tuple[float, float]:
     """Shrink [x_from, x_to] to where 0 <= start + step * x <= limit; empty when x_from > x_to."""
     if abs(step) < 1e-12:
@@ -35,7 +36,7 @@ def _clip_row(start: float, step: float, limit: float, x_from: float, x_to: floa
     return max(x_from, min(a, b)), min(x_to, max(a, b))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def row_under(matrix: Affine, y: int, width: int, size: int) -> tuple[int, int, int, int]:
     """First and last column of frame row y under the crop, and the crop position (fixed point) of the first."""
     u, v = matrix[0, 1] * y + matrix[0, 2], matrix[1, 1] * y + matrix[1, 2]
@@ -46,7 +47,7 @@ def row_under(matrix: Affine, y: int, width: int, size: int) -> tuple[int, int, 
     return x_from, x_to, int((u + matrix[0, 0] * x_from) * ONE), int((v + matrix[1, 0] * x_from) * ONE)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def between(packed: Words, u: int, v: int, one: int) -> np.uint64:
     """Bilinear in every lane at once, times `one`; the four weights add up to `one` (128 or 256) exactly."""
     x, y = u >> 32, v >> 32

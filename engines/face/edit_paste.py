@@ -8,12 +8,12 @@ nothing where the mask is 0, so it must not bleed over the mask's border. All fo
 one 64-bit word, as in engines/face/paste.py; a crop cell in which nothing is edited costs one byte.
 """
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from engines.errors import BadInput
 from engines.face.crop_walk import ONE, Affine, Words, between, row_under, rows_under
+from engines.kernels import kernel
 
 Picture = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.uint8]  # (size, size)
@@ -90,14 +90,14 @@ def check_edit(colour: Picture, edit: Plane, size: int) -> None:
             raise BadInput(f"the {what} must be contiguous uint8 {shape}, found {array.dtype} {array.shape}")
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _over_255(product: int) -> int:
     """Rounded product / 255 for products up to 255 * 255, exactly."""
     product += 128
     return (product + (product >> 8)) >> 8
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _pack(colour: Picture, edit: Plane, border: Plane, packed: Words, live: Plane) -> tuple[int, int]:
     """Lanes: blue, green, red times weight, weight. live: whether the cell right below has a weight at any corner.
 
@@ -121,7 +121,7 @@ def _pack(colour: Picture, edit: Plane, border: Plane, packed: Words, live: Plan
     return first, last
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _lay(frame: Picture, packed: Words, live: Plane, y_from: int, y_to: int, matrix: Affine) -> None:
     lanes, just_below_half = np.uint64(0x0000FFFFFFFFFFFF), np.uint64(0x0000007F007F007F)
     step_u, step_v = int(matrix[0, 0] * ONE), int(matrix[1, 0] * ONE)
@@ -146,7 +146,7 @@ def _lay(frame: Picture, packed: Words, live: Plane, y_from: int, y_to: int, mat
             v += step_v
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _blend(face: Picture, colour: Picture, edit: Plane, out: Picture) -> None:
     for y in range(edit.shape[0]):
         for x in range(edit.shape[1]):

@@ -5,12 +5,12 @@ beside dark, is seen on both white tape and dark hair, also by those who do not 
 """
 
 import cv2
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from engines.errors import BadInput
 from engines.face.crop_walk import Affine, rows_under
+from engines.kernels import kernel
 
 Picture = npt.NDArray[np.uint8]
 
@@ -51,7 +51,7 @@ class EditView:
         return self._mask
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _draw(rows: Picture, mask: Picture) -> None:
     height, width = mask.shape
     for y in range(height):

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cv2
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from engines.face.arrays import Floats, Indices, Picture
+from engines.kernels import kernel
 
 Doubles = npt.NDArray[np.float64]
 
@@ -121,7 +121,7 @@ def _bytes(values: npt.NDArray[np.floating]) -> Picture:
     return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def paint_eye(
     triangle: Indices,
     first: int,

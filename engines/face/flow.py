@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import cv2
-import numba
 import numpy as np
 
 from engines.errors import BadInput, FaceLost
 from engines.face.arrays import Floats, Picture, check_array, check_out, frozen
+from engines.kernels import kernel
 
 CLIP_PX = 10.0  # FACTS 2
 STILL_PX = 0.02  # mean length below which nothing has moved; equal pictures give a tenth of it
@@ -167,7 +167,7 @@ def warm_up() -> None:
         way(flow)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _to_polar(flow: Floats, clip_px: np.float32, out: Floats) -> None:
     for y in range(flow.shape[0]):
         for x in range(flow.shape[1]):
@@ -181,7 +181,7 @@ def _to_polar(flow: Floats, clip_px: np.float32, out: Floats) -> None:
             out[y, x, 1] = turn
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _from_polar(polar: Floats, clip_px: np.float32, out: Floats) -> None:
     for y in range(polar.shape[0]):
         for x in range(polar.shape[1]):
@@ -190,7 +190,7 @@ def _from_polar(polar: Floats, clip_px: np.float32, out: Floats) -> None:
             out[y, x, 1] = length * np.sin(angle)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _clip(flow: Floats, clip_px: np.float32, out: Floats) -> None:
     for y in range(flow.shape[0]):
         for x in range(flow.shape[1]):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -16,6 +15,7 @@ from engines.face.arrays import Floats, Indices, frozen
 from engines.face.mesh import FaceModel
 from engines.face.normals import across
 from engines.face.skin_surface import Doubles, Places
+from engines.kernels import kernel
 
 _NECK_CM = (0.0, -7.0, -1.0)  # about which heads turn; a body's place is measured from here
 _HEAD_ROWS = 60  # vertices that say how the head lies
@@ -90,7 +90,7 @@ def smooth(points: Doubles, rounds: int) -> Doubles:
     return found
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _follow(
     projected: Floats,
     corners: Indices,

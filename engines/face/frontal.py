@@ -11,13 +11,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import cv2
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from engines.face.arrays import Floats, Picture, check_array, check_out, frozen
 from engines.face.head_turn import HeadFitter, HeadMovement, HeadTurn
 from engines.face.rigid_flow import RigidHead
+from engines.kernels import kernel
 
 _SPARSE = 6  # px between the pixels by which the light of two pictures is compared
 _LIGHT = (0.5, 2.0)  # least and most that the neutral face is made darker or brighter
@@ -116,7 +116,7 @@ def warm_up() -> None:
     _lay(frozen(picture), frozen(picture), plane, plane, plane, np.float32(0), light, 2, picture.copy())
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _lay(
     still: Picture,
     neutral: Picture,

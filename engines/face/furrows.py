@@ -8,7 +8,6 @@ that group's activation in this frame.
 from __future__ import annotations
 
 import cv2
-import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -16,6 +15,7 @@ from engines.face.arrays import Floats, Indices, Picture
 from engines.face.furrow_windows import GROUPS
 from engines.face.mesh import LANDMARKS_68
 from engines.face.skin import FURROW_MIDDLE
+from engines.kernels import kernel
 
 Doubles = npt.NDArray[np.float64]
 
@@ -170,7 +170,7 @@ def activations(expression: Floats, index: dict[str, int], out: Floats) -> None:
         out[number] = min(total, 1.3)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def spread_activations(
     starts: Indices,
     vertex: Indices,

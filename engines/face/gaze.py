@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from engines.face.arrays import Floats
+from engines.kernels import kernel
 
 FULL_TURN_RAD = float(np.radians(30.0))
 _DIRECTIONS = ("eyeLookIn", "eyeLookOut", "eyeLookUp", "eyeLookDown")
@@ -82,7 +82,7 @@ def _ball_centre(points: Floats) -> npt.NDArray[np.float64]:
     return np.asarray(np.linalg.lstsq(system, (exact**2).sum(1), rcond=None)[0][:3])
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _turn(vertices: Floats, first: int, last: int, offset: Floats, matrix: Floats) -> None:
     centre = np.zeros(3)
     for i in range(first, last):

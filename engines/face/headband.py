@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
 from engines.face.arrays import Floats, Indices, Picture, frozen
@@ -14,6 +13,7 @@ from engines.face.raster import Raster
 from engines.face.skin_light import shade_of
 from engines.face.skin_surface import SkinSurface
 from engines.face.tapes import GRAIN_SIDE, cover_of, dim
+from engines.kernels import kernel
 
 _AROUND_DEG = 88.0  # to each side, from the middle of the forehead
 _COLUMNS = 49
@@ -101,7 +101,7 @@ class Headband:
         )
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _grid_normals(points: Floats, rows: int, columns: int, out: Floats) -> None:
     """Unit normals of a grid of points (row by row), x right, y up, z to the viewer."""
     for r in range(rows):
@@ -124,7 +124,7 @@ def _grid_normals(points: Floats, rows: int, columns: int, out: Floats) -> None:
             out[i, 0], out[i, 1], out[i, 2] = x / length, y / length, z / length
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _lay_band(
     triangle: Indices,
     barycentric: Floats,

@@ -7,13 +7,13 @@ painted: skin that goes on smoothly from the skin around the eye, a fold, a roun
 from __future__ import annotations
 
 import cv2
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from engines.face.anatomy import Anatomy
 from engines.face.arrays import Floats, Indices, Picture
 from engines.face.raster import Raster
+from engines.kernels import kernel
 
 Doubles = npt.NDArray[np.float64]
 
@@ -42,7 +42,7 @@ def lid_factor(anatomy: Anatomy, side: int, neutral: Floats) -> Floats:
     return factor
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def meet_lids(
     vertices: Floats,
     upper: Indices,

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from engines.errors import BadInput
 from engines.face.arrays import Floats, Indices, Picture
+from engines.kernels import kernel
 
 _WRAP = 0.25  # how far light reaches round the skin: 0 is Lambert's hard edge
 _DARKEST, _BRIGHTEST = 0.35, 1.9  # of a ratio; photos hold no more than that
@@ -59,7 +59,7 @@ def flat_shade(light: Light) -> float:
     return light.ambient + (1 - light.ambient) * along
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def tint_picture(picture: Picture, blue: int, green: int, red: int) -> None:
     """Colour everything that the light falls on, in place; factors times 256."""
     for y in range(picture.shape[0]):
@@ -69,7 +69,7 @@ def tint_picture(picture: Picture, blue: int, green: int, red: int) -> None:
             picture[y, x, 2] = min((picture[y, x, 2] * red + 128) >> 8, 255)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def lambert(normals: Floats, towards: Floats, ambient: np.float32, out: Floats) -> None:
     """out[v] = ambient + (1 - ambient) x wrapped Lambert; normals: (V, 3) units, x right, y up, z to the viewer."""
     wrap = np.float32(_WRAP)
@@ -78,7 +78,7 @@ def lambert(normals: Floats, towards: Floats, ambient: np.float32, out: Floats) 
         out[v] = ambient + (1 - ambient) * max((along + wrap) / (1 + wrap), np.float32(0))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def calm(normals: Floats, rest: Floats, rotation: Floats, trust: Floats) -> None:
     """Pull normals back to those of the face at rest, turned along, where the mesh's own are not to be trusted.
 
@@ -92,7 +92,7 @@ def calm(normals: Floats, rest: Floats, rotation: Floats, trust: Floats) -> None
             normals[v, k] = trust[v] * normals[v, k] + (1 - trust[v]) * turned
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def shade_ratio(
     now: Floats, then: Floats, intensity: np.float32, starts: Indices, others: Indices, rough: Floats, out: Floats
 ) -> None:

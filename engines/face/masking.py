@@ -11,7 +11,6 @@ gradients, and on both directions of a cycle alike.
 from __future__ import annotations
 
 import cv2
-import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -19,6 +18,7 @@ from engines.errors import BadInput
 from engines.face.arrays import Floats, Indices, check_array, check_indices, check_out, frozen
 from engines.face.landmarks import FaceLandmarks
 from engines.face.mesh import AREAS, FaceModel
+from engines.kernels import kernel
 
 Doubles = npt.NDArray[np.float64]
 
@@ -110,7 +110,7 @@ def warm_up() -> None:
     mask.keep(corners, np.zeros((4, 4), np.int32), 0.1, np.random.default_rng(0))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _add_up(projected: Floats, triangles: Indices, weight: Floats, sums: Doubles) -> None:
     """sums: (F,), weight x area of each triangle that faces the viewer, and all before it."""
     total = 0.0
@@ -122,7 +122,7 @@ def _add_up(projected: Floats, triangles: Indices, weight: Floats, sums: Doubles
         sums[t] = total
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _keep(
     projected: Floats, triangles: Indices, sums: Doubles, seen: Indices, numbers: Doubles, gains: Floats, out: Floats
 ) -> None:

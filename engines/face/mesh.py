@@ -14,7 +14,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -26,6 +25,7 @@ from engines.face.gaze import warm_up as warm_up_gaze
 from engines.face.mesh_files import EXPRESSIONS, PACKED, read_obj_folder, read_packed
 from engines.face.normals import vertex_normals
 from engines.face.normals import warm_up as warm_up_normals
+from engines.kernels import kernel
 
 AREAS = {"narrow_face": (0, 6706)}  # besides regions, what `part` can keep: no ears, no neck, no scalp
 _ARRAYS = ("neutral", "triangles", "uvs", "triangle_uvs", "expression", "identity", "source")
@@ -242,7 +242,7 @@ def warm_up() -> None:
     warm_up_normals()
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _add_modes(weights: Floats, active: npt.NDArray[np.int64], modes: Floats, out: Floats) -> None:
     """out += sum of weights[k] * modes[k] over active k; modes: (K, V, 3), out: (V, 3)."""
     flat = out.reshape(-1)

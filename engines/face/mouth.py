@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cv2
-import numba
 import numpy as np
 
 from engines.face.arrays import Floats, Indices, Picture
 from engines.face.mesh import FaceModel
 from engines.face.normals import vertex_normals
+from engines.kernels import kernel
 
 # BGR under full light, for a photo whose skin is as bright as the London ones
 _TEETH = (222.0, 233.0, 251.0)
@@ -86,7 +86,7 @@ def blur_opening(opening: Picture, size: int, out: Picture) -> None:
     cv2.blur(opening, (size, size), dst=out, borderType=cv2.BORDER_REPLICATE)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def mark_opening(
     triangle: Indices,
     first: int,
@@ -108,7 +108,7 @@ def mark_opening(
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def paint_mouth(
     triangle: Indices,
     barycentric: Floats,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from engines.face.arrays import Floats, Indices
 from engines.face.mesh import FaceModel
+from engines.kernels import kernel
 
 _STILL_CM = 2e-4  # displacements below this are rounding of the model's file
 
@@ -47,7 +47,7 @@ class Movement:
         return delta
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def move(starts: Indices, vertex: Indices, delta: Floats, weights: Floats, out: Floats) -> None:
     """out = the sum of weights[e] x displacements of e; weights: (E,), out: (V, 3) cm."""
     out[:] = 0

@@ -1,9 +1,9 @@
 """Vertex normals of a triangle mesh, weighted by the triangles' areas: the smooth normals of the papers' renderers."""
 
-import numba
 import numpy as np
 
 from engines.face.arrays import Floats, Indices, check_array, check_indices, check_out, frozen
+from engines.kernels import kernel
 
 _SMALL = 1e-30  # squared length below which a normal has no direction
 
@@ -45,7 +45,7 @@ def warm_up() -> None:
     vertex_normals(np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], np.int32))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _vertex_normals(vertices: Floats, triangles: Indices, out: Floats, up: np.float32) -> None:
     """up: 1 where y points up, -1 where it points down and the normals' y is wanted up."""
     out[:] = 0
@@ -67,7 +67,7 @@ def _vertex_normals(vertices: Floats, triangles: Indices, out: Floats, up: np.fl
         out[i, 2] *= one
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def across(projected: Floats, a: int, b: int, c: int) -> tuple[np.float32, np.float32, np.float32]:
     """Normal of one triangle in the picture, y up, twice its area long.  projected: (V, 3), x px, y px down, z_px."""
     ux, uy, uz = (

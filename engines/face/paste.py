@@ -5,12 +5,12 @@ four neighbours are blended with all channels and the mask in the 16-bit lanes o
 costs four loads and six multiplications.
 """
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from engines.errors import BadInput
 from engines.face.crop_walk import ONE, Affine, Words, between, row_under, rows_under
+from engines.kernels import kernel
 
 Picture = npt.NDArray[np.uint8]
 
@@ -90,7 +90,7 @@ def _check_crop(array: Picture, shape: tuple[int, ...], what: str) -> None:
         raise BadInput(f"the {what} must be contiguous uint8 {shape}, found {array.dtype} {array.shape}")
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _pack_face(face: Picture, mask: Picture, weights: Picture, packed: Words) -> None:
     """Lanes: blue, green, red, weight."""
     for y in range(packed.shape[0]):
@@ -104,7 +104,7 @@ def _pack_face(face: Picture, mask: Picture, weights: Picture, packed: Words) ->
             )
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _pack_change(before: Picture, after: Picture, mask: Picture, weights: Picture, packed: Words) -> None:
     """Lanes: weighted change of blue, green, red, plus 255 so that it is never negative (0..510)."""
     for y in range(packed.shape[0]):
@@ -117,7 +117,7 @@ def _pack_change(before: Picture, after: Picture, mask: Picture, weights: Pictur
             packed[y, x] = word
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _blend(frame: Picture, packed: Words, y_from: int, y_to: int, matrix: Affine) -> None:
     lanes, half, eight = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0080008000800080), np.uint64(8)
     step_u, step_v = int(matrix[0, 0] * ONE), int(matrix[1, 0] * ONE)
@@ -141,7 +141,7 @@ def _blend(frame: Picture, packed: Words, y_from: int, y_to: int, matrix: Affine
             v += step_v
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _add(frame: Picture, packed: Words, y_from: int, y_to: int, matrix: Affine) -> None:
     step_u, step_v = int(matrix[0, 0] * ONE), int(matrix[1, 0] * ONE)
     for y in range(y_from, y_to):

@@ -11,13 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from engines.errors import BadInput
 from engines.face.arrays import Floats, Picture, check_array, check_out, frozen
 from engines.face.int16 import add, multiply_high, shift_down, to_grey, widen
+from engines.kernels import kernel
 
 LEVELS = 256
 _LIMITS = (2040.0, 1020.0, 510.0, 255.0)  # grey levels that 16 bits hold with 4, 5, 6, 7 fraction bits
@@ -85,7 +85,7 @@ def apply_pixel_curves(face: Picture, curves: PixelCurves, amount: float, out: P
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _apply_cubic(face: Picture, cubic: npt.NDArray[np.int16], amount: int, out: Picture) -> None:
     # u: 15 fraction bits; a product loses one: c3 7, c2 6, c1 5, c0 4; amount: 15; part: 3
     face, out, part_of = face.ravel(), out.ravel(), np.int16(amount)
@@ -98,7 +98,7 @@ def _apply_cubic(face: Picture, cubic: npt.NDArray[np.int16], amount: int, out: 
         out[i] = to_grey(add(widen(face[i], np.int16(0)), step))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _apply_table(face: Picture, table: Picture, amount: int, out: Picture) -> None:
     face, out, table = face.ravel(), out.ravel(), table.ravel()
     for i in range(face.size):

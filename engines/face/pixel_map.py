@@ -10,13 +10,13 @@ from functools import cached_property
 from pathlib import Path
 
 import cv2
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from engines.bundle import read_bundle
 from engines.errors import BadInput, BundleError
 from engines.face.int16 import add, multiply_high, shift_down, to_grey, widen
+from engines.kernels import kernel
 
 Picture = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float32]
@@ -124,7 +124,7 @@ def apply_pixel_map(face: Picture, pixel_map: PixelMap, amount: float, out: Pict
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _apply_pixel_map(face: Picture, gain: Fixed, bias: Fixed, amount: int, out: Picture) -> None:
     # face: 7 fraction bits here; gain: 13; their high product and bias: 4; amount: 15; change: 3
     face, out, part_of = face.ravel(), out.ravel(), np.int16(amount)

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from engines.bundle import read_bundle
 from engines.errors import BadInput, BundleError
 from engines.face.arrays import Floats, Indices, Picture, check_array, check_indices, check_out, frozen
+from engines.kernels import kernel
 
 SYSTEM = "pixel_mesh"
 MESH = 468  # MediaPipe's landmarks on the skin; the irises stay out
@@ -257,7 +257,7 @@ def load_pixel_mesh(bundle_dir: Path) -> PixelMesh:
         raise BundleError(f"{bundle_dir} is no usable pixel mesh ({error}): write it again") from error
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _affine(corners: Floats, values: Floats, triangle: Indices, out: npt.NDArray[np.float64]) -> None:
     """out (2, 3): values = out @ (x, y, 1) over one triangle of corners; it must not be empty."""
     a, b, c = triangle[0], triangle[1], triangle[2]
@@ -271,7 +271,7 @@ def _affine(corners: Floats, values: Floats, triangle: Indices, out: npt.NDArray
         out[k, 2] = values[a, k] - out[k, 0] * corners[a, 0] - out[k, 1] * corners[a, 1]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _span(y: float, target: Floats, triangle: Indices) -> tuple[float, float]:
     """Where row y crosses a triangle: x from, x to; empty when from > to."""
     low, high = np.inf, -np.inf
@@ -287,7 +287,7 @@ def _span(y: float, target: Floats, triangle: Indices) -> tuple[float, float]:
     return low, high
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _paint(
     face: Picture,
     target: Floats,

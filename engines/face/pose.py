@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from engines.errors import BadInput
 from engines.face.arrays import Floats
+from engines.kernels import kernel
 
 Doubles = npt.NDArray[np.float64]
 _MOST_DEG = 60.0
@@ -78,7 +78,7 @@ def join(out_from_photo: Floats, turn: Floats, photo_from_model: Doubles) -> Flo
     return np.asarray(posed, np.float32)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def project_all(vertices: Floats, matrix: Floats, out: Floats) -> None:
     """out[v] = matrix (3, 4) times vertex v (x, y, z, 1)."""
     for v in range(vertices.shape[0]):

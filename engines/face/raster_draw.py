@@ -8,7 +8,6 @@ Larger ones, and those seen from behind, go pixel by pixel in 64 bits; both ways
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir  # type: ignore[import-untyped]
@@ -16,6 +15,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from engines.face.arrays import Floats, Indices
+from engines.kernels import inlined, kernel
 
 Box = npt.NDArray[np.int64]  # rows from, to, columns from, to
 
@@ -24,7 +24,7 @@ LIMIT_PX = 2.0**20  # vertices further out are moved to here; edge functions the
 _SMALL = 64 << 8  # sides below this have edge functions of 30 bits
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def clear_box(triangle: Indices, barycentric: Floats, depth: Floats, box: Box) -> None:
     """Nothing is seen in the box."""
     for y in range(box[0], box[1]):
@@ -33,7 +33,7 @@ def clear_box(triangle: Indices, barycentric: Floats, depth: Floats, box: Box) -
         barycentric[y, box[2] : box[3]] = 0
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def snap_vertices(projected: Floats, snapped: Indices, box: Box, height: int, width: int) -> bool:
     """Vertices to 1/256 px, and the box grown to hold them all; False when one is not finite."""
     far, zero = np.float32(LIMIT_PX), np.float32(0)
@@ -52,7 +52,7 @@ def snap_vertices(projected: Floats, snapped: Indices, box: Box, height: int, wi
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def draw_triangles(
     projected: Floats,
     snapped: Indices,
@@ -111,21 +111,21 @@ def draw_triangles(
             wa, wb, wc = wa + (a_dy << 8), wb + (b_dy << 8), wc + (c_dy << 8)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _centres(a: int, b: int, c: int, count: int) -> tuple[int, int, int]:
     """First and last pixel whose centre (a multiple of 256) lies between the corners, within 0..count - 1; the side."""
     low, high = min(a, b, c), max(a, b, c)
     return max((low + 255) >> 8, 0), min(high >> 8, count - 1), high - low
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _edge(x0: int, y0: int, x1: int, y1: int) -> tuple[int, int, int]:
     """Change of an edge's function per unit of x and of y, and 0 for left and top edges, 1 for others."""
     dx, dy = y1 - y0, x0 - x1  # inside is on the left as the viewer sees it
     return dx, dy, 0 if dx > 0 or (dx == 0 and dy > 0) else 1
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _pixel(
     triangle: Indices,
     barycentric: Floats,

@@ -5,7 +5,6 @@ intensity 1.7 each, shading = mean over the lights of intensity x max(n . l, 0).
 interpolated and not stretched back to length 1, as in the renderer that the papers use.
 """
 
-import numba
 import numpy as np
 
 from engines.face.arrays import Floats, Indices, Picture, check_out, frozen
@@ -13,6 +12,7 @@ from engines.face.normals import picture_normals
 from engines.face.normals import warm_up as warm_up_normals
 from engines.face.raster import Raster
 from engines.face.raster import warm_up as warm_up_raster
+from engines.kernels import kernel
 
 ALBEDO = 180 / 255
 INTENSITY = 1.7
@@ -57,7 +57,7 @@ _DIAGONAL = np.float32(3**-0.5)  # a light from a corner of the cube has this in
 _GREY = np.float32(255 * ALBEDO * INTENSITY / len(LIGHTS))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _light(normals: Floats, triangles: Indices, triangle: Indices, barycentric: Floats, out: Picture) -> None:
     zero = np.float32(0)
     for py in range(out.shape[0]):

@@ -4,17 +4,17 @@ Kernels of `engines.face.raster.Raster`, which checks what they trust.  Position
 leaves out the test for negative ones, which count from the end.
 """
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from engines.face.arrays import Floats, Indices, Picture
+from engines.kernels import inlined, kernel
 
 Box = npt.NDArray[np.int64]  # rows from, to, columns from, to
 Words = npt.NDArray[np.uint32]  # (h, w), blue, green, red and an unused byte of each texture pixel
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def interpolate_seen(
     attributes: Floats,
     triangles: Indices,
@@ -40,7 +40,7 @@ def interpolate_seen(
                 out[y, x, k] = start + fb * (attributes[b, k] - start) + fc * (attributes[c, k] - start)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def texture_seen(
     uvs: Floats,
     triangle_uvs: Indices,
@@ -79,7 +79,7 @@ def texture_seen(
             out[y, x, 2] = np.uint8(word >> np.uint64(24))
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _position(share: np.float32, size: np.float32) -> int:
     """A share of the texture's side, 0..1 from edge to edge, as 256 x pixel position; outside (and NaN) the border."""
     pixel = share * size - np.float32(0.5)
@@ -87,7 +87,7 @@ def _position(share: np.float32, size: np.float32) -> int:
     return int(pixel * np.float32(256) + np.float32(0.5))
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _lanes(pixel: np.uint32) -> np.uint64:
     """Four bytes to four lanes of 16 bits, in the order 0, 2, 1, 3: one multiplication then weighs all channels."""
     word = np.uint64(pixel)

@@ -14,7 +14,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import cv2
-import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -24,6 +23,7 @@ from engines.face.flow import FlowMeter, resized_flow
 from engines.face.head_turn import Doubles, HeadFitter, HeadMovement, HeadTurn
 from engines.face.normals import picture_normals
 from engines.face.raster import Raster
+from engines.kernels import kernel
 
 _FADES_PX = 0.18  # shares of the picture's side, from the face's border on: there the field has gone
 _EDGE_PX = 0.02  # and the flow that is given out
@@ -189,7 +189,7 @@ def warm_up() -> None:
     _facing(_frozen32(np.eye(3)[2]), normals, frozen(plane), np.float32(0), np.float32(1), plane.copy())
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _field(matrix: Floats, depth: Floats, fade: Floats, own: np.float32, out: Floats) -> None:
     """out[y, x] = fade (matrix (x, y, z, 1) - (x, y)) + own (x, y); own 1 gives places, 0 ways.  matrix: (3, 4)."""
     for y in range(out.shape[0]):
@@ -201,7 +201,7 @@ def _field(matrix: Floats, depth: Floats, fade: Floats, own: np.float32, out: Fl
             out[y, x, 1] = fade[y, x] * v + own * py
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _facing(toward: Floats, normal: Floats, face: Floats, low: np.float32, high: np.float32, out: Floats) -> None:
     """out = face x smooth step of the turned normal's z.  toward: (3,) the rotation's last row.  normal: (h, w, 3)."""
     for y in range(out.shape[0]):

@@ -6,11 +6,11 @@ a lid goes from the one to the other as it falls.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from engines.face.arrays import Floats, Indices, Picture
+from engines.kernels import kernel
 
 # columns of a vertex' fixed numbers
 U, V, SHUT_U, SHUT_V, ALPHA = range(5)
@@ -21,7 +21,7 @@ MOVING = 4
 FURROW_MIDDLE = 128  # in the furrows' picture: no change; one step is 1/256 of the brightness
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def paint_skin(
     triangle: Indices,
     barycentric: Floats,
@@ -91,7 +91,7 @@ def paint_skin(
             cover[y, x] = np.uint8(alpha * 255)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def lay_over(skin: Picture, cover: Picture, soft: Picture, picture: Picture) -> None:
     """Mix the skin into the picture.  soft: the cover, blurred; so the skin's outline fades in over a few pixels.
 
@@ -109,7 +109,7 @@ def lay_over(skin: Picture, cover: Picture, soft: Picture, picture: Picture) -> 
                 picture[y, x, k] = (value + 127) // 255
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def settle(fine: Picture, cover: Picture, rows: int, columns: int, top: int, left: int, picture: Picture) -> None:
     """Average each 2 x 2 of a finely drawn detail and lay it over the picture by its cover.
 
@@ -140,7 +140,7 @@ def settle(fine: Picture, cover: Picture, rows: int, columns: int, top: int, lef
             picture[oy, ox, 2] = (red + rest * picture[oy, ox, 2] + 510) // 1020
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def settle_cover(cover: Picture, rows: int, columns: int, top: int, left: int, mask: Picture) -> None:
     """The detail's cover into the picture's, where it hides more."""
     for y in range(rows):
@@ -156,7 +156,7 @@ def settle_cover(cover: Picture, rows: int, columns: int, top: int, left: int, m
             mask[oy, ox] = max(mask[oy, ox], np.uint8(total // 4))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def shut_lids(share: Floats, lower: npt.NDArray[np.bool_], upper: Floats, lashes: Floats, moving: Floats) -> None:
     """moving[:, SHUT]: how far each vertex shows the painted lid.
 

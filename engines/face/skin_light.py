@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from engines.face.arrays import Floats, Indices, Picture, frozen
 from engines.face.normals import across
 from engines.face.skin_surface import SkinSurface
+from engines.kernels import kernel
 
 Real = Any  # a number inside a kernel: Numba's float32 or float64
 
@@ -69,14 +69,14 @@ def _plane(samples: npt.NDArray[np.float64]) -> Floats:
     return np.asarray(found / front, np.float32) if front > 4 else EVEN
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def shade_of(light: Floats, x: Real, y: Real, z: Real) -> Real:
     """Shade of a unit normal under `SkinLight.read`'s light, within what pictures hold."""
     shade = light[0] + light[1] * x + light[2] * y + light[3] * z
     return min(max(shade, np.float32(_DARKEST)), np.float32(_BRIGHTEST))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _look(picture: Picture, projected: Floats, corners: Indices, depth: Floats, near: float, samples: Floats) -> int:
     """Fill samples (n, 5): 1, normal, brightness at the middles of triangles that are seen; returns how many."""
     height, width = depth.shape

@@ -6,11 +6,11 @@ the clean clip's, and nothing lost in decibels (27.36 both). 0.18 ms for 128 px 
 """
 
 import cv2
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from engines.errors import BadInput
+from engines.kernels import kernel
 
 Picture = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.uint8]  # (size, size)
@@ -59,7 +59,7 @@ class Steady:
                 raise BadInput(f"{name} must be {shape} uint8, C-contiguous, found {array.shape} {array.dtype}")
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _changes(colour: Picture, edit: Plane, last_colour: Fixed, last_edit: Fixed, changes: Picture) -> None:
     for y in range(edit.shape[0]):
         for x in range(edit.shape[1]):
@@ -71,7 +71,7 @@ def _changes(colour: Picture, edit: Plane, last_colour: Fixed, last_edit: Fixed,
             changes[1, y, x] = abs(int(edit[y, x]) - (int(last_edit[y, x]) + 128 >> 8))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _follow(colour: Picture, edit: Plane, last_colour: Fixed, last_edit: Fixed, means: Picture, gain: Fixed) -> None:
     for y in range(edit.shape[0]):
         for x in range(edit.shape[1]):

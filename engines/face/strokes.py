@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
 from engines.face.arrays import Floats, Picture
+from engines.kernels import kernel
 
 # Columns of a tape's row, all in cm unless said otherwise.
 (CENTRE_X, CENTRE_Y, LEFT_X, LEFT_Y, UP_X, UP_Y, HALF, ROUND, SLANT, BEND, DISC, DISC_X, DISC_Y, DARK, SEEN, SHADE,
@@ -26,7 +26,7 @@ HALF_PX, BLUE, GREEN, RED, BRAID, SHINE, COVER, FLAT = range(8)
 RIBBON_NUMBERS = 8
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def lay_tape(
     tape: Floats, towards: Floats, white: Floats, dark: Floats, grain: Floats, picture: Picture, mask: Picture
 ) -> None:
@@ -83,7 +83,7 @@ def lay_tape(
             mask[y, x] = np.uint8(max(np.float32(mask[y, x]), 255 * cover))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _edge_cm(p: float, q: float, tape: Floats) -> float:
     """Signed distance from a hand-cut rounded square, cm; negative inside."""
     across = p * (1 + tape[SLANT] * q / tape[HALF])
@@ -93,7 +93,7 @@ def _edge_cm(p: float, q: float, tape: Floats) -> float:
     return float(outside + min(max(u, v), np.float32(0)) - tape[ROUND])
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def sweep(points: Floats, halves: Floats, soft: np.float32, planes: Floats, box: np.ndarray) -> None:
     """Mark a ribbon along points (n, 2) px, `halves` (n,) px to either side, its border `soft` px wide.
 
@@ -134,7 +134,7 @@ def sweep(points: Floats, halves: Floats, soft: np.float32, planes: Floats, box:
             box[0], box[1], box[2], box[3] = min(box[0], y0), max(box[1], y1), min(box[2], x0), max(box[3], x1)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def cast(strength: np.float32, planes: Floats, box: np.ndarray, picture: Picture) -> None:
     """Darken the picture under what was swept, and clear it."""
     for y in range(box[0], box[1]):
@@ -147,7 +147,7 @@ def cast(strength: np.float32, planes: Floats, box: np.ndarray, picture: Picture
                     picture[y, x, k] = np.uint8(picture[y, x, k] * keep + np.float32(0.5))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def lay_ribbon(ribbon: Floats, shade: float, planes: Floats, box: np.ndarray, picture: Picture, mask: Picture) -> None:
     """Lay what was swept over the picture as a round cable (or woven cloth), and clear it.
 

@@ -7,12 +7,12 @@
 Each picture pixel holds 2 x 2 big ones; how many of them show the mesh is its coverage, 0, 1/4 .. 1.
 """
 
-import numba
 import numpy as np
 
 from engines.errors import BadInput
 from engines.face.arrays import Floats, Indices, Picture, check_array, check_out, frozen
 from engines.face.raster import Raster
+from engines.kernels import kernel
 
 _ALL = np.iinfo(np.int32).max
 
@@ -70,7 +70,7 @@ def _half(big: Raster) -> tuple[int, int]:
     return big.height // 2, big.width // 2
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _coverage(triangle: Indices, first: int, end: int, out: Picture) -> None:
     for y in range(out.shape[0]):
         for x in range(out.shape[1]):
@@ -82,7 +82,7 @@ def _coverage(triangle: Indices, first: int, end: int, out: Picture) -> None:
             out[y, x] = (filled * 255 + 2) >> 2
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _lay_over(picture: Picture, triangle: Indices, drawn: Picture) -> None:
     for y in range(picture.shape[0]):
         for x in range(picture.shape[1]):

@@ -11,13 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cv2
-import numba
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix, identity
 from scipy.sparse.linalg import splu
 
 from engines.face.arrays import Floats, Indices, Picture
+from engines.kernels import kernel
 
 SPACING_PX = 8  # of the nodes, in the photo
 MARGIN_NODES = 12  # nodes beyond the photo's border on each side: the head may turn there
@@ -191,7 +191,7 @@ def _soft(share: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray(t * t * (3 - 2 * t))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def move_nodes(
     place: Floats,
     follow: Floats,
@@ -237,7 +237,7 @@ def move_nodes(
             at_rim[k, 2] += weight[i, j] * (shade[corner[i, j]] - far_shade)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def add_outside(outside: Indices, spread_rows: Floats, out: Floats) -> None:
     """out[outside] += spread_rows, (M, 3)."""
     for m in range(outside.shape[0]):
@@ -245,7 +245,7 @@ def add_outside(outside: Indices, spread_rows: Floats, out: Floats) -> None:
             out[outside[m], c] += spread_rows[m, c]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def invert(
     displacement: Floats, columns: int, rows: int, origin: np.float32, photo_from_out: Floats, lattice: Floats
 ) -> None:
@@ -279,7 +279,7 @@ def invert(
             lattice[j, i, 0], lattice[j, i, 1], lattice[j, i, 2] = x, y, shade
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def paint(photo: Picture, cover: Picture, lattice: Floats, far_shade: np.float32, out: Picture) -> None:
     """Fill the picture from the photo through the lattice; the photo's border goes on outside it.
 

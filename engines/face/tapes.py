@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
 from engines.face.arrays import Floats, Indices, Picture
 from engines.face.skin_light import Real, shade_of
+from engines.kernels import kernel
 
 # Columns of a tape's row.  Lengths in cm.
 COLUMNS = (
@@ -54,7 +54,7 @@ _ASKEW = np.float32(1.1)  # by which a hand-cut tape may be larger than its side
 _STIFFNESS = np.float32(0.6)  # of tape against the stretch of skin, 0..1
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def bend_patches(projected: Floats, vertices: Indices, shares: Floats, out: Floats) -> None:
     """out (n, 6, 3): the factors of 1, u, v, u^2, uv, v^2 of each patch in the picture, px."""
     for i in range(vertices.shape[0]):
@@ -69,7 +69,7 @@ def bend_patches(projected: Floats, vertices: Indices, shares: Floats, out: Floa
                     out[i, j, k] += share * projected[row, k]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _inverse(patch: Floats, u: Real, v: Real) -> tuple[Real, Real, Real, Real, Real]:
     """Of the patch's map from (u, v) to (x, y): du/dx, du/dy, dv/dx, dv/dy and the map's determinant, at (u, v)."""
     xu = patch[1, 0] + 2 * patch[3, 0] * u + patch[4, 0] * v
@@ -82,7 +82,7 @@ def _inverse(patch: Floats, u: Real, v: Real) -> tuple[Real, Real, Real, Real, R
     return yv / det, -xv / det, -yu / det, xu / det, det
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _edge_cm(p: Real, q: Real, tape: Floats) -> Real:
     """Distance from a hand-cut tape's border, cm, negative inside."""
     right = p + tape[TILT_0] * q - tape[HALF_P]
@@ -98,7 +98,7 @@ def _edge_cm(p: Real, q: Real, tape: Floats) -> Real:
     return max(across, along) - tape[ROUND]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def facing_of(patch: Floats) -> Real:
     """How far the middle of a patch faces the viewer, -1..1."""
     ax, ay, az = patch[1, 0], -patch[1, 1], patch[1, 2]
@@ -107,14 +107,14 @@ def facing_of(patch: Floats) -> Real:
     return z / max(math.sqrt(x * x + y * y + z * z), np.float32(1e-9))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def cover_of(facing: Real) -> Real:
     """How far a tape or cable comes into view that turns towards the viewer, 0..1."""
     t = min(max((facing - _FACING_FROM) / (_FACING_TO - _FACING_FROM), np.float32(0)), np.float32(1))
     return t * t * (3 - 2 * t)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _extent_px(patch: Floats, tape: Floats, beyond_cm: Real) -> tuple[Real, Real]:
     """Half the width and half the height of the box around a tape."""
     cos, sin = abs(tape[COS]), abs(tape[SIN])
@@ -127,7 +127,7 @@ def _extent_px(patch: Floats, tape: Floats, beyond_cm: Real) -> tuple[Real, Real
     return x + 1, y + 1
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _stretch(patch: Floats, scale: Real) -> tuple[Real, Real]:
     """By how much tape shrinks against (u, v) because it does not stretch with skin."""
     along_u = math.sqrt(patch[1, 0] ** 2 + patch[1, 1] ** 2 + patch[1, 2] ** 2) / scale
@@ -135,7 +135,7 @@ def _stretch(patch: Floats, scale: Real) -> tuple[Real, Real]:
     return 1 + _STIFFNESS * (along_u - 1), 1 + _STIFFNESS * (along_v - 1)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _depth_of(patch: Floats, u: Real, v: Real) -> Real:
     return (
         patch[0, 2]
@@ -147,7 +147,7 @@ def _depth_of(patch: Floats, u: Real, v: Real) -> Real:
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _unbend(patch: Floats, flat: tuple[Real, Real, Real, Real, Real], out: Floats) -> None:
     """out (6,): the quadratic part of a patch in its own (u, v), cm: of u by u^2, uv, v^2, then of v.
 
@@ -158,7 +158,7 @@ def _unbend(patch: Floats, flat: tuple[Real, Real, Real, Real, Real], out: Float
         out[3 + k] = flat[2] * patch[3 + k, 0] + flat[3] * patch[3 + k, 1]
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _solve(flat_u: Real, flat_v: Real, bent: Floats) -> tuple[Real, Real]:
     """(u, v) of a bent patch from where a flat one would be, by two rounds of substitution; far away where it fails.
 
@@ -174,7 +174,7 @@ def _solve(flat_u: Real, flat_v: Real, bent: Floats) -> tuple[Real, Real]:
     return (u, v) if abs(u + v - before) < _SETTLED_CM else (_NOWHERE, _NOWHERE)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _off_px2(patch: Floats, u: Real, v: Real, x: Real, y: Real) -> Real:
     """How far from (x, y), px from the patch's middle, a place (u, v) is seen: px squared; far where it faces away."""
     off_x = x - u * patch[1, 0] - v * patch[2, 0] - u * u * patch[3, 0] - u * v * patch[4, 0] - v * v * patch[5, 0]
@@ -186,7 +186,7 @@ def _off_px2(patch: Floats, u: Real, v: Real, x: Real, y: Real) -> Real:
     return off_x * off_x + off_y * off_y if xu * yv < xv * yu else _NOWHERE
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def lay_tapes(
     tapes: Floats,
     patches: Floats,
@@ -215,7 +215,7 @@ def lay_tapes(
             )
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _lay_tape(
     tape: Floats,
     patch: Floats,
@@ -294,7 +294,7 @@ def _lay_tape(
             mask[y, x] = np.uint8(255 - left + np.float32(0.5))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def dim(share: Real, y: int, x: int, picture: Picture, lost: Picture) -> None:
     """Take light away from a pixel.  Shadows on skin are a little warmer than grey: light comes through it."""
     keep = 1 - share
@@ -304,7 +304,7 @@ def dim(share: Real, y: int, x: int, picture: Picture, lost: Picture) -> None:
     lost[y, x] = np.uint8(255 - (255 - np.float32(lost[y, x])) * keep + np.float32(0.5))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _frame(patch: Floats, tape: Floats, out: Floats) -> None:
     """out (5, 3): a patch's normal in its middle, the normal's change per cm of u and of v, unit vectors along the
     tape's p and q; in the picture's axes with y up.
@@ -336,7 +336,7 @@ def _frame(patch: Floats, tape: Floats, out: Floats) -> None:
         out[4, k] = tape[COS] * b - tape[SIN] * a
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _relief(tape: Floats, p: Real, q: Real, per_cm: Real, crease: Real) -> tuple[Real, Real, Real]:
     """Slopes along p and q of a tape over what lies under it, and how far the disc shows through."""
     one, none = np.float32(1), np.float32(0)
@@ -367,14 +367,14 @@ def _relief(tape: Floats, p: Real, q: Real, per_cm: Real, crease: Real) -> tuple
     return slope_p, slope_q, disc
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _bell(x: Real) -> Real:
     """About exp(-x^2)."""
     t = max(1 - x * x * np.float32(0.25), np.float32(0))
     return t * t * t * t
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _lit(
     frame: Floats, u: Real, v: Real, slope_p: Real, slope_q: Real, light: Floats, towards: Floats
 ) -> tuple[Real, Real]:
@@ -394,7 +394,7 @@ def _lit(
     return bright, mirror * mirror
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _cloth(grain: Floats, p: Real, q: Real) -> Real:
     x, y = math.floor(p * _GRAIN_PER_CM), math.floor(q * _GRAIN_PER_CM)
     return grain[y & (GRAIN_SIDE - 1), x & (GRAIN_SIDE - 1)]

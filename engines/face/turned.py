@@ -6,14 +6,14 @@ the nodes become a mesh of their own with depth, drawn by z-buffer, and the wall
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from engines.face.arrays import Floats, Indices, Picture
 from engines.face.surroundings import LATTICE_PX
+from engines.kernels import kernel
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def place_nodes(
     place: Floats, follow: Floats, displaced: Floats, turn: Floats, out_from_photo: Floats, out: Floats
 ) -> None:
@@ -27,7 +27,7 @@ def place_nodes(
         out[n, 2] = zoom * (place[n, 2] + follow[n] * (turned - place[n, 2]))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def flat(photo_from_out: Floats, lattice: Floats) -> None:
     """The lattice of a wall that does not move: (h, w, 3) x px, y px, shade."""
     for j in range(lattice.shape[0]):
@@ -38,7 +38,7 @@ def flat(photo_from_out: Floats, lattice: Floats) -> None:
             lattice[j, i, 2] = 0
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def paint_shell(
     triangle: Indices,
     barycentric: Floats,

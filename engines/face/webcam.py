@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cv2
-import numba
 import numpy as np
 
 from engines.errors import BadInput
 from engines.face.arrays import Floats, Picture, check_out
+from engines.kernels import kernel
 
 _SPARE_PX = 64  # by which the noise's table is larger than the frame, both ways
 _NOISE_MIDDLE = 128
@@ -147,7 +147,7 @@ def _fall_off(vignette: float, height: int, width: int) -> tuple[Floats, Floats]
     return across.astype(np.float32), down.astype(np.float32)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def _take(
     picture: Picture,
     table: Picture,

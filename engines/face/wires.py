@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
 from engines.face.arrays import Floats, Indices, Picture
 from engines.face.tapes import cover_of, dim
+from engines.kernels import kernel
 
 # Columns of a cable's row
 RADIUS, CABLE_BLUE, CABLE_GREEN, CABLE_RED, SHINY, STREAK = range(6)
@@ -23,7 +23,7 @@ _FLATLY = np.float32(0.4)  # facing from which on a cable's shadow cannot miss t
 _THINNEST_PX = np.float32(0.42)  # a cable does not get thinner in a small picture, only fainter
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def directions(points: Floats, chain: Indices, out: Floats) -> None:
     """out (n, 2): unit vectors in the picture along each cable at its points, from one neighbour to the other.
 
@@ -38,7 +38,7 @@ def directions(points: Floats, chain: Indices, out: Floats) -> None:
         out[i, 0], out[i, 1] = (x / length, y / length) if length > 1e-6 else (np.float32(1), np.float32(0))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def views(facing: Floats, chain: Indices, slips: Floats, out: Floats) -> None:
     """out (n,): how far each point is in view, 0..1, from how the skin under it faces, evened out along its cable.
 
@@ -54,7 +54,7 @@ def views(facing: Floats, chain: Indices, slips: Floats, out: Floats) -> None:
         out[i] = cover_of(total / n + np.float32(0.1) - slips[i])
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def shade_wires(
     points: Floats,
     view: Floats,
@@ -108,7 +108,7 @@ def shade_wires(
         box[0], box[1], box[2], box[3] = min(box[0], y0), max(box[1], y1), min(box[2], x0), max(box[3], x1)
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def lay_wires(
     points: Floats,
     along: Floats,
@@ -180,7 +180,7 @@ def lay_wires(
                 mask[y, x] = np.uint8(255 - left + np.float32(0.5))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
 def darken(shadow: Picture, box: Indices, picture: Picture, lost: Picture) -> None:
     """Take light away where `shadow` says so, add that to `lost` (H, W), and clear shadow and box."""
     for y in range(box[0], box[1]):

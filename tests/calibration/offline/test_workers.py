@@ -44,7 +44,8 @@ def test_recordings_are_shared_out_and_a_bad_one_does_not_stop_the_others(sessio
         [good[0], nowhere, good[1]], ORDER, 2, "off", lambda recording, _: ended.append(recording), lambda *_: None
     )
     assert sorted(recording.name for recording in ended) == sorted(["nowhere", *[session.path.name] * 2])
-    assert [account.results[str(r.target)].pictures for r in good] == [30, 30]
+    results = [account.results[str(recording.target)] for recording in good]
+    assert [(result.pictures, result.text) for result in results] == [(30, results[0].text)] * 2
     assert list(account.failed) == [str(nowhere.target)]
     assert account.exit_code == 2
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "b"]
