@@ -19,6 +19,7 @@ from engines.spec import Arrays, ArraySpec, Engine
 PROBES = 4
 READING_PROBES = 12  # where spreads are to be known
 SEED = 20230907
+TOO_ROUGH = "too_rough_"  # + backend_precision: a bundle's metric, of a half precision beyond what is allowed
 
 
 # What of a reading's standard deviation over the probes counts as a grey level.  Two networks that have nothing to do

@@ -98,6 +98,22 @@ def test_nothing_is_written_when_the_onnx_disagrees(tmp_path, manifest, small_we
     assert not (tmp_path / "b").exists()
 
 
+def test_a_network_that_half_precision_rounds_too_roughly_is_kept_and_run_in_float32(
+    tmp_path, manifest, small_weights, monkeypatch
+):
+    rough = [p for found in survey() if found.way == Way("openvino", "cpu") for p in found.precisions if p != "fp32"]
+    if not rough:
+        pytest.skip("no half precision on this processor, or no OpenVINO")
+    monkeypatch.setitem(TOLERANCES, rough[0], Distance(0, 0))
+    written = building.write_network_bundle(tmp_path / "b", manifest, small_weights)
+    assert f"too_rough_openvino_{rough[0]}" in written.metrics
+    assert f"away_openvino_{rough[0]}" not in written.metrics
+    for wanted, taken in ((None, "fp32"), (rough[0], rough[0])):
+        engine = engines.load(tmp_path / "b", "cpu", "openvino", wanted)
+        assert engine.precision == taken
+        engine.close()
+
+
 def test_a_record_says_whether_it_agrees(small_model):
     record = building.compare(small_model, Way("torch", "cpu"), None)
     assert record.agrees
