@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from engines.errors import UnknownChannel
+from engines.errors import BadInput, UnknownChannel
 
 Side = Literal["right", "left", "midline"]
 
@@ -216,6 +216,16 @@ KURAMOTO = _kuramoto()
 
 MONTAGES = {montage.name: montage for montage in (FRIDLUND, KURAMOTO)}
 """All that there are, by name."""
+
+
+def montage_called(name: str, channels: Sequence[str] = ()) -> Montage:
+    """The montage of that name, in column order, or the part of it with these channels.
+
+    Raises BadInput, naming those that exist, and UnknownChannel.
+    """
+    if name not in MONTAGES:
+        raise BadInput(f"there is no montage {name!r}; known: {', '.join(MONTAGES)}")
+    return MONTAGES[name].subset(channels) if channels else MONTAGES[name]
 
 
 def montage_of(labels: Sequence[str]) -> Montage | None:

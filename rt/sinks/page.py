@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from engines.emg.heat_landmarks import heat_file
-from engines.emg.montage import FRIDLUND, MONTAGES, Montage
+from engines.emg.montage import FRIDLUND, MONTAGES, Montage, montage_called
 from rt import clock
 from rt.errors import BadSettings, LiveError
 from rt.message import Estimate, Expression, Frame, Frontal, Guidance, Message, Muscles
@@ -87,13 +87,6 @@ class PageSinkSettings:
     token: str = ""
     jpeg_quality: int = 85
 
-    def build_montage(self) -> Montage:
-        """The montage in column order. Raises BadSettings (or UnknownChannel) with what exists."""
-        if self.montage not in MONTAGES:
-            raise BadSettings(f"there is no montage {self.montage!r}; known: {', '.join(MONTAGES)}")
-        montage = MONTAGES[self.montage]
-        return montage.subset(self.channels) if self.channels else montage
-
 
 class _Sent(NamedTuple):
     """What must be remembered of a packet until its outcome is known."""
@@ -125,7 +118,7 @@ class PageSink(Node[PageSinkSettings]):
 
     def __init__(self, settings: PageSinkSettings, context: Context) -> None:
         super().__init__(settings, context)
-        montage = settings.build_montage()
+        montage = montage_called(settings.montage, settings.channels)
         self._hello = hello(settings, montage)
         pairs = len(self._hello.pairs)
         limits = settings.frame_limit_ms, settings.emg_limit_ms

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from engines.emg.montage import FRIDLUND, MONTAGES, Montage
+from engines.emg.montage import FRIDLUND, Montage, montage_called
 from rt import clock
 from rt.errors import BadSettings, DataLost
 from rt.message import Chunk, Estimate, Event, Expression, Frame, Message, Motion, Parameters
@@ -34,13 +34,6 @@ class RecorderSettings:
     fps: float = 30.0
     codec: str = "h264"
     record: bool = True
-
-    def build_montage(self) -> Montage:
-        """The montage in column order. Raises BadSettings (or UnknownChannel) with what exists."""
-        if self.montage not in MONTAGES:
-            raise BadSettings(f"there is no montage {self.montage!r}; known: {', '.join(MONTAGES)}")
-        montage = MONTAGES[self.montage]
-        return montage.subset(self.channels) if self.channels else montage
 
 
 class RecorderSink(Node[RecorderSettings]):
@@ -74,7 +67,7 @@ class RecorderSink(Node[RecorderSettings]):
         """Begin the files, or go on with them after a restart. Raises BadSettings without a recording folder."""
         if self.context.folder is None:
             raise BadSettings("the recorder needs a folder to write to: give --out DIR")
-        montage = self.settings.build_montage()
+        montage = montage_called(self.settings.montage, self.settings.channels)
         self._folder = SessionFolder.open(self.context.folder)
         free = shutil.disk_usage(self._folder.path).free
         if free < _LOW_DISK_BYTES:

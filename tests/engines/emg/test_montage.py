@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from engines.emg.montage import FRIDLUND, KURAMOTO, MONTAGES, montage_of
-from engines.errors import UnknownChannel
+from engines.emg.montage import FRIDLUND, KURAMOTO, MONTAGES, montage_called, montage_of
+from engines.errors import BadInput, UnknownChannel
 
 # FACTS 1.1, order 2: the columns of the public one-person recordings.
 MMM_MUSCLES = [
@@ -99,3 +99,10 @@ def test_a_montage_is_found_by_its_channels(name):
     labels = MONTAGES[name].labels
     assert montage_of(labels[3:6]) is MONTAGES[name]
     assert montage_of((*labels, "EKG")) is None
+
+
+def test_a_montage_is_found_by_its_name():
+    assert montage_called("kuramoto") is KURAMOTO
+    assert montage_called("fridlund", ("F20", "F19")) == FRIDLUND.subset(["F20", "F19"])
+    with pytest.raises(BadInput, match="no montage 'mine'; known: fridlund, kuramoto"):
+        montage_called("mine")

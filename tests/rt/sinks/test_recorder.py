@@ -9,6 +9,7 @@ import pytest
 import pyxdf
 
 from engines.emg.montage import FRIDLUND
+from engines.errors import BadInput
 from engines.face.blendshapes import BLENDSHAPES
 from rt.errors import BadSettings
 from rt.message import Chunk, Crop, Estimate, Expression, Face, Frame, Motion, MotionState, Muscles, Parameters
@@ -385,5 +386,5 @@ def test_long_details_of_an_event_do_not_lose_the_event(folder):
 def test_settings_that_cannot_work_are_one_sentence(folder):
     with pytest.raises(BadSettings, match="--out"):
         RecorderSink(RecorderSettings(), Context("recorder")).open()
-    with pytest.raises(BadSettings, match="fridlund, kuramoto"):
+    with pytest.raises(BadInput, match="fridlund, kuramoto"):
         recorder(folder, montage="10-20")
