@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from calibration.train_order import Kind, Order, order_for, settings_for, work_folder
+from engines.agreement import TOO_ROUGH
 from engines.bundle import MANIFEST, Bundle, Metric, read_bundle
 from engines.weights import unpack
 from rt.errors import BadSettings
@@ -74,7 +75,8 @@ def write_table(folder: Path, row: Sequence[Item]) -> Path:
 
 def _measured(bundle: Bundle) -> list[tuple[str, Metric]]:
     """The metrics that say how good a network is; not how far backends are from one another."""
-    return [(name, metric) for name, metric in bundle.manifest.metrics.items() if not name.startswith("away_")]
+    apart = ("away_", TOO_ROUGH)
+    return [(name, metric) for name, metric in bundle.manifest.metrics.items() if not name.startswith(apart)]
 
 
 def _numbers(bundle: Bundle) -> dict[str, float]:

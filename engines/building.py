@@ -132,7 +132,7 @@ def write_network_bundle(
     space; the ONNX is then exported where the bundle is used, which needs PyTorch there.
     The ONNX is run on every CPU backend that is here, and compared, before anything is written; the distances become
     metrics of the manifest.  Half precision that rounds this network too roughly is no reason to lose it: the metric
-    then says so by its name, and `engines.load` takes float32 unless told otherwise.
+    then says so by its name, and `engines.load` takes float32 on that backend unless told otherwise.
     Returns the manifest with versions, metrics and sha256 filled in.  Raises BuildError, BundleError, BadInput and
     BackendMissing.
     """
@@ -160,9 +160,9 @@ def _check_onnx(model: Model) -> dict[str, Metric]:
     for found in readers:
         for precision in found.precisions:
             record = compare(model, found.way, precision)
-            if precision == "fp32":
+            away = float(np.max([distance.rms for distance in record.distance.values()]))  # NaN is the largest
+            if precision == "fp32" or not np.isfinite(away):
                 agreement.check(record.distance, precision, str(found.way))
-            away = max(distance.rms for distance in record.distance.values())
             on = f"{record.probes} made-up inputs, against PyTorch in float32"
             name = f"{'away_' if record.agrees else agreement.TOO_ROUGH}{found.way.backend}_{precision}"
             metrics[name] = Metric(round(away, 4), f"{unit}, rms", on)

@@ -8,7 +8,7 @@ take the same number: an entry is lost, or names the other one's code. Here each
 import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numba
@@ -30,25 +30,37 @@ def inlined(function: Callable[..., Any]) -> Any:
 
 
 class LockedCache(FunctionCache):  # type: ignore[misc]  # numba has no types
-    """Numba's cache of one function's compiled code, one process at a time."""
+    """Numba's cache of one function's compiled code: many may read it, or one may write."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The code for these argument types; None where it is not there yet."""
-        with self._alone():
+        with self._locked(fcntl.LOCK_SH):
             return super().load_overload(sig, target_context)
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep the code for these argument types."""
-        with self._alone():
+        with self._locked(fcntl.LOCK_EX):
             super().save_overload(sig, data)
 
+    def flush(self) -> None:
+        """Forget all of it."""
+        with self._locked(fcntl.LOCK_EX):
+            super().flush()
+
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Until the lock beside the index is ours; the system takes it back from a process that dies."""
+    def _locked(self, how: int) -> Iterator[None]:
+        """While the file beside the index is held; the system takes it back from a process that dies."""
         os.makedirs(self.cache_path, exist_ok=True)
-        lock = os.open(f"{self._cache_file._index_path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock = os.open(f"{self._cache_file._index_path}.lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError:  # somebody else's folder that may be read: whoever may not write can do no harm in it
+            yield
+            return
+        try:
+            with suppress(OSError):  # a file system that knows no locks: as safe as Numba's own cache
+                fcntl.flock(lock, how)
             yield
         finally:
+            with suppress(OSError):
+                fcntl.flock(lock, fcntl.LOCK_UN)  # a child that was forked meanwhile holds the descriptor, too
             os.close(lock)

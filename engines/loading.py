@@ -62,8 +62,8 @@ def load(
 
     bundle: its folder, the name of a shipped one, or a model that has been read.  device: "auto", "cuda" or "cpu".
     backend: "tensorrt", "torch", "openvino" or "onnxruntime"; None takes the fastest that is there.  precision: "fp32",
-    "bf16" or "fp16"; None takes the backend's fastest that is
-    not known to be too rough for this network.  threads: CPU cores to use; None takes all.
+    "bf16" or "fp16"; None takes the backend's fastest, float32 where that was found too rough for this network when the
+    bundle was written.  threads: CPU cores to use; None takes all.
     Raises BadInput for a word that is none of these; BundleError for a bundle that is damaged, no network, or disagrees
     with itself; BackendMissing, saying what to install, when nothing can run it.
     """
@@ -104,7 +104,7 @@ def open_engine(model: Model, way: Way, precision: str | None = None, threads: i
     """Open a model in one way, whatever else there is.  Raises BackendMissing, BundleError, BuildError."""
     manifest = model.bundle.manifest
     inputs, outputs = manifest.inputs, manifest.outputs
-    if precision is None and any(name.startswith(f"{agreement.TOO_ROUGH}{way.backend}_") for name in manifest.metrics):
+    if precision is None and any(name.startswith(agreement.TOO_ROUGH + way.backend) for name in manifest.metrics):
         precision = "fp32"
     if way.backend == "openvino":
         onnx, cache = model.onnx(CPU_FORM), cache_folder("openvino")

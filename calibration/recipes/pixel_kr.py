@@ -120,7 +120,7 @@ def _solve(
 
 @kernel
 def _solve_pairs(
-    x: npt.NDArray[np.uint8], t: npt.NDArray[np.uint8], kernel: Doubles, lambda_: float, weights: Doubles
+    x: npt.NDArray[np.uint8], t: npt.NDArray[np.uint8], between: Doubles, lambda_: float, weights: Doubles
 ) -> None:
     """Per pixel: Eq. 14 as printed; c of each pair is put to its grey level.  weights: (pixel, 256), zeros."""
     pairs = x.shape[1]
@@ -129,7 +129,7 @@ def _solve_pairs(
         for n in range(pairs):
             right[n] = t[p, n]
             for m in range(n + 1):
-                left[n, m] = kernel[x[p, n], x[p, m]]
+                left[n, m] = between[x[p, n], x[p, m]]
             left[n, n] += lambda_
         _cholesky(left, right)
         for n in range(pairs):

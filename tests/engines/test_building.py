@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import math
 
 import numpy as np
 import pytest
@@ -112,6 +113,26 @@ def test_a_network_that_half_precision_rounds_too_roughly_is_kept_and_run_in_flo
         engine = engines.load(tmp_path / "b", "cpu", "openvino", wanted)
         assert engine.precision == taken
         engine.close()
+
+
+def test_half_precision_that_computes_no_number_is_refused_before_anything_is_written(
+    tmp_path, manifest, small_weights, monkeypatch
+):
+    compare = building.compare
+
+    def compared(model, way, precision):
+        record = compare(model, way, precision)
+        if precision == "fp32":
+            return record
+        nothing = {name: Distance(math.nan, math.nan) for name in record.distance}
+        return dataclasses.replace(record, distance={"first": Distance(0.0, 0.0), **nothing})
+
+    if not any(p != "fp32" for found in survey() if found.way == Way("openvino", "cpu") for p in found.precisions):
+        pytest.skip("no half precision on this processor, or no OpenVINO")
+    monkeypatch.setattr(building, "compare", compared)
+    with pytest.raises(BuildError, match="openvino on cpu"):
+        building.write_network_bundle(tmp_path / "b", manifest, small_weights)
+    assert not (tmp_path / "b").exists()
 
 
 def test_a_record_says_whether_it_agrees(small_model):

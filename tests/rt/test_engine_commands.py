@@ -12,6 +12,10 @@ from rt.engine_commands import engines_app
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
     """A small network on disk."""
+    return written(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+def written(path):
     pytest.importorskip("torch")
     from engines.assembly import bare_network
     from engines.building import write_network_bundle
@@ -22,7 +26,6 @@ def bundle(tmp_path_factory):
     sizes = {"ngf": 4, "blocks": 0, "in_channels": 3, "out_channels": 3}
     training = Training("nothing: initialised only", 0, True, "CC0", 1)
     manifest = Manifest("mc_cyclegan", "resnet_generator", sizes, (face,), (face,), training)
-    path = tmp_path_factory.mktemp("bundles") / "tiny"
     write_network_bundle(path, manifest, bare_network(manifest).network.state_dict())
     return path
 
@@ -86,6 +89,18 @@ def test_verifying_refuses_a_bundle_that_is_computed_otherwise(bundle, monkeypat
     assert str(found.exception) == (
         "tiny is not computed as PyTorch does by onnxruntime on cpu in fp32: do not use it there"
     )
+    assert "DIFFERS" in found.output
+
+
+def test_half_precision_that_a_bundle_itself_calls_too_rough_is_no_fault(tmp_path, monkeypatch):
+    from engines import agreement
+    from engines.bundle import read_bundle
+
+    monkeypatch.setitem(agreement.TOLERANCES, "bf16", agreement.Distance(0, 0))
+    if not any(name.startswith(agreement.TOO_ROUGH) for name in read_bundle(written(tmp_path / "b")).manifest.metrics):
+        pytest.skip("no half precision on this processor, or no OpenVINO")
+    found = run("verify", tmp_path / "b")
+    assert found.exit_code == 0, found.output
     assert "DIFFERS" in found.output
 
 
