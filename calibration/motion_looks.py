@@ -33,9 +33,21 @@ _NAMES = {
     "eyes shut": ("eyeBlink", "eyeSquint", "cheekSquint"),
     "nose": ("noseSneer", "mouthUpperUp"),
     "corners down": ("mouthFrown", "mouthStretch"),
+    "lips pressed": ("mouthPress",),
+    "pucker": (),
+    "funnel": (),
+    "mouth open": (),
+    "inner brows up": (),
 }
 MOVEMENTS = tuple(_NAMES)
-_MIDDLE = {"open smile": {"jawOpen": 0.35}, "brows up": {"browInnerUp": 1.0}, "eyes shut": {}}
+_MIDDLE = {  # what has no sides: as much as the weaker one
+    "open smile": {"jawOpen": 0.35},
+    "brows up": {"browInnerUp": 1.0},
+    "pucker": {"mouthPucker": 1.0},
+    "funnel": {"mouthFunnel": 1.0, "jawOpen": 0.2},
+    "mouth open": {"jawOpen": 0.8},
+    "inner brows up": {"browInnerUp": 1.0},
+}
 
 
 class Look(NamedTuple):

@@ -165,8 +165,8 @@ class MotionStage(Node[MotionSettings]):
             return self._said(frame, MotionState.OTHER_FACE)
         self._t_fitted = frame.t_capture
         warp(frame.image, crop_from_frame, self._crop)
-        shown = np.clip(face.blendshapes - self._rest_shapes, 0, 1).astype(np.float32)
-        return self._shown(frame, self._face, found, angle - self._rest_angle, shown)
+        shapes = (face.blendshapes - self._rest_shapes).astype(np.float32)
+        return self._shown(frame, self._face, found, angle - self._rest_angle, shapes)
 
     def _awaited(
         self, frame: Frame, face: Face, marks: np.ndarray, crop_from_frame: np.ndarray, angle: float
@@ -191,13 +191,13 @@ class MotionStage(Node[MotionSettings]):
         return self._said(frame, MotionState.HOLD_STILL, _degrees(pose, angle))
 
     def _shown(
-        self, frame: Frame, face: FrontalFace, found: HeadMovement, tilt_deg: float, shown: np.ndarray
+        self, frame: Frame, face: FrontalFace, found: HeadMovement, tilt_deg: float, shapes: np.ndarray
     ) -> Iterable[Emit]:
         turn = found.turn
         trusted = turn.away_deg <= self.settings.face_camera_deg
         still = face.unturned(self._crop, turn)
         flow = self._meter.measure(face.neutral, still).flow
-        moved = self._calm(frame.t_capture, self._symmetry.moved_cm(face.head, found, flow))
+        moved = self._calm(frame.t_capture, self._symmetry.moved_cm(face.head, found, flow, shapes))
         if self._engine is None:
             picture, hidden = face.show(still, turn, self._picture)
         else:
@@ -214,7 +214,7 @@ class MotionStage(Node[MotionSettings]):
             self.context.tell(rate_hz=round(self._rate.hz, 1))
         limit = self.settings.face_camera_deg
         motion = Motion(frame.t_capture, state, pose, limit, hidden, even, moved.sum(1), frame.seq)
-        return [("motion", motion), ("frontal", Frontal(motion, jpeg.ravel(), shown))]
+        return [("motion", motion), ("frontal", Frontal(motion, jpeg.ravel(), np.clip(shapes, 0, 1)))]
 
     def _said(self, frame: Frame, state: MotionState, pose: np.ndarray | None = None) -> Iterable[Emit]:
         """What is said without a frontal face."""

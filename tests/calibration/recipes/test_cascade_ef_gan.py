@@ -83,7 +83,7 @@ def test_the_live_size_is_narrow_and_learns_from_pairs(smileys, tmp_path):
     table = KIND_LIVE.ablations["focuses-cascade"]
     assert list(table) == list(KIND.ablations["focuses-cascade"])
     rows = [changed(s, own) for own in (*table.values(), *KIND_LIVE.ablations["peers"].values())]
-    assert {row.epochs + row.cascade_epochs for row in rows} == {4}
+    assert {row.epochs + row.cascade_epochs for row in rows} == {6}
     assert changed(s, KIND_LIVE.fine_tuning).epochs == 2
 
 

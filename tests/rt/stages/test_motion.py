@@ -105,8 +105,10 @@ def test_a_neutral_face_is_taken_and_then_the_face_is_shown(ready, frames):
     assert (found.t, found.seq) == (frames[12].t_capture, 12)
 
 
-def test_an_avatar_is_told_what_the_face_does_beyond_the_neutral_one(frames):
-    stage = opened(every=1)
+def test_an_avatar_is_told_what_the_face_does_beyond_the_neutral_one(frames, monkeypatch):
+    stage, asked = opened(every=1), []
+    read = stage._symmetry.moved_cm
+    monkeypatch.setattr(stage._symmetry, "moved_cm", lambda *given: asked.append(given[-1]) or read(*given))
     marks, uneven = frames[0].face.landmarks_px, {"mouthSmileLeft": 0.3, "browDownLeft": 0.2}
     for number in range(COUNT):
         held = replace(frames[0], seq=number, t_capture=500 + number / 15, face=still_face(marks, **uneven))
@@ -119,6 +121,8 @@ def test_an_avatar_is_told_what_the_face_does_beyond_the_neutral_one(frames):
     assert worn.dtype == np.float32
     assert {BLENDSHAPE_INDEX["mouthSmileLeft"], BLENDSHAPE_INDEX["jawOpen"]} == set(np.flatnonzero(worn).tolist())
     np.testing.assert_allclose(worn[worn > 0].sum(), 0.8, atol=1e-6)
+    given = asked[-1][BLENDSHAPE_INDEX["browDownLeft"]]
+    assert given == pytest.approx(-0.1), "what is less than at rest tells of the movement, too"
     gone = dict(stage.process("frame", replace(frames[0], seq=COUNT + 1, t_capture=501.2, face=None)))
     assert gone["frontal"].expression.size == 0
 
