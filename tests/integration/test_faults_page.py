@@ -57,7 +57,7 @@ def test_badge_and_picture(tmp_path, video, lsl_id, open_page):
         assert badge_s < BADGE_S * others_share()
         amplifier.kill()
         page.locator("#emg-stale").wait_for(state="visible", timeout=1e3 * BADGE_S * others_share())
-        assert page.locator("#stale").is_hidden()
+        until(lambda: page.locator("#stale").is_hidden(), "the picture lives")
         with Simulated(lsl_id):
             page.locator("#emg-stale").wait_for(state="hidden", timeout=4e3 * BACK_S)
             until(lambda: "restarts" in page.inner_text("#stages"), "restarts are told")

@@ -181,7 +181,7 @@ def test_no_picture_at_all_where_the_station_says_bars(session, begun_page):
         until(lambda: page.locator("#waiting").is_hidden() and is_green(page), "the first picture", 60.0)
         running.strike("vision", signal.SIGKILL)
         until(lambda: not look(page)[1], "the picture is taken away", BACK_S)
-        assert page.inner_text("#stale").startswith("No picture for ")
+        until(lambda: page.inner_text("#stale").startswith("No picture for "), "it is said")
         until_green_again(running, page)
 
 

@@ -192,7 +192,7 @@ def test_old_expressions_are_greyed_and_say_so(open_faces):
     feed, page = open_faces(with_values(left=10, right=10))
     feed.change = lambda packet: replace(with_values(left=10, right=10)(packet), t_expression=packet.t_capture - 4)
     until(lambda: " s old" in page.inner_text("#face-camera-box") and " s old" not in page.inner_text("#face-emg-box"))
-    assert page.locator("#face-camera").evaluate("node => getComputedStyle(node).filter") != "none"
+    until(lambda: page.locator("#face-camera").evaluate("node => getComputedStyle(node).filter") != "none")
 
 
 def test_estimated_muscles_are_called_so(open_faces, hello):
@@ -210,8 +210,7 @@ def test_estimated_muscles_are_called_so(open_faces, hello):
     until(lambda: page.inner_text("#heat-most") == "Most: Zygomaticus right")
     expect(page.locator("#face-emg-box")).to_be_hidden()
     until(lambda: picture(page).std() > 20)
-    rows = picture(page)[100:160, int(0.6 * picture(page).shape[1])].mean(1)
-    assert rows.std() > 4  # hatched
+    until(lambda: picture(page)[100:160, int(0.6 * picture(page).shape[1])].mean(1).std() > 4)  # hatched
 
 
 def test_without_values_the_page_is_as_it_was(serve, open_page):
@@ -222,7 +221,7 @@ def test_without_values_the_page_is_as_it_was(serve, open_page):
     until(lambda: "not calibrated" in page.inner_text("#bars"))
     expect(page.locator("#show-faces")).to_be_hidden()
     expect(page.locator("#faces")).to_be_hidden()
-    assert page.locator("main").first.get_attribute("class") in (None, "", "wide")
+    until(lambda: page.locator("main").first.get_attribute("class") in (None, "", "wide"))
 
 
 def test_the_panel_opens_and_closes_and_is_remembered(open_faces):

@@ -80,14 +80,14 @@ def test_from_the_welcome_to_the_own_map(guided, open_page):
     say(phase="taking", progress=0.4, **SMILING)
     until(lambda: page.inner_text("#guide-inside") == "40 %")
     expect(page.locator("#guide-reason")).to_be_hidden()
-    assert visible(page) == ["Again", "Skip this movement"]
+    until(lambda: visible(page) == ["Again", "Skip this movement"])
     expect(page.locator("#spoken")).to_contain_text("Smile so that your teeth show")
     for word in ("again", "skip"):
         page.click(f"#guide-{word}")
         assert wished(feed) == ("guide", word)
     say(strip(), phase="review", tiles=TILES, closer_db=4.2, **SMILING)
     until(lambda: page.locator("#guide-tiles canvas").count() == 4)
-    assert [caption.inner_text() for caption in page.locator("figcaption:visible").all()] == TILES
+    until(lambda: [caption.inner_text() for caption in page.locator("figcaption:visible").all()] == TILES)
     expect(page.locator("#guide-closer")).to_be_visible()
     expect(page.locator("#guide-closer")).to_contain_text("4.2 dB closer")
     seen = page.locator("#guide-tiles canvas").evaluate_all(

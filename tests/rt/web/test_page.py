@@ -70,13 +70,21 @@ def test_mirror_switch_really_flips_the_pixels_and_every_side_label(serve, open_
     until(lambda: corner_colours(page) == ("blue", "red"))  # the JPEG is red on its left: shown as a mirror
     sides = ["#side-left", "#bars-left", "#ends-left", "#side-right", "#bars-right", "#ends-right"]
     words = ["Left", "Left", "Left stronger", "Right", "Right", "Right stronger"]
-    assert [page.inner_text(side) for side in sides] == words
+    until(lambda: [page.inner_text(side) for side in sides] == words)
     first_bar = page.locator(".bar-row").first.locator(".bar")
-    assert [bar.get_attribute("aria-label") for bar in first_bar.all()] == ["Zygomaticus left", "Zygomaticus right"]
+    until(
+        lambda: (
+            [bar.get_attribute("aria-label") for bar in first_bar.all()] == ["Zygomaticus left", "Zygomaticus right"]
+        )
+    )
     page.get_by_role("switch", name="Mirror view").press("Space")
     until(lambda: corner_colours(page) == ("red", "blue"))
-    assert [page.inner_text(side) for side in sides] == words[3:] + words[:3]
-    assert [bar.get_attribute("aria-label") for bar in first_bar.all()] == ["Zygomaticus right", "Zygomaticus left"]
+    until(lambda: [page.inner_text(side) for side in sides] == words[3:] + words[:3])
+    until(
+        lambda: (
+            [bar.get_attribute("aria-label") for bar in first_bar.all()] == ["Zygomaticus right", "Zygomaticus left"]
+        )
+    )
 
 
 def test_bars_follow_the_values(serve, open_page):
@@ -86,7 +94,7 @@ def test_bars_follow_the_values(serve, open_page):
     feed.change = with_values(percent_mvc=percent)
     page = open_page(feed)
     until(lambda: scale_of(page, "Zygomaticus right") == pytest.approx(60 / 120, abs=0.01))
-    assert scale_of(page, "Zygomaticus left") == pytest.approx(12 / 120, abs=0.01)
+    until(lambda: scale_of(page, "Zygomaticus left") == pytest.approx(12 / 120, abs=0.01))
     row = page.locator(".bar-row").first
     until(lambda: "60 %" in row.inner_text() and "in zone" in row.inner_text())
     percent = percent.copy()
@@ -105,7 +113,7 @@ def test_what_cannot_be_said_is_said_in_words(serve, open_page):
     feed.change = with_values(contact=contact, **nothing)
     page = open_page(feed)
     until(lambda: "not calibrated" in page.inner_text("#bars") and "µV" in page.inner_text("#bars"))
-    assert page.inner_text("#symmetry").count("not assessable") == 4
+    until(lambda: page.inner_text("#symmetry").count("not assessable") == 4)
     expect(page.locator("#contact-summary")).to_contain_text("Off: Zygomaticus left (F20)")
     page.get_by_role("button", name="List").click()
     row = page.locator("#contact-rows tr", has_text="F20")
@@ -121,7 +129,7 @@ def test_signed_asymmetry_in_the_persons_own_sides(serve, open_page):
     until(lambda: "+42 R" in page.inner_text("#symmetry") and "\u221217 L" in page.inner_text("#symmetry"))
     gauge = page.get_by_role("meter", name="Asymmetry Zygomaticus")
     expect(gauge).to_have_attribute("data-state", "notable")
-    assert gauge.locator(".gauge-mark").evaluate("node => node.style.transform") == "translateX(21%)"
+    until(lambda: gauge.locator(".gauge-mark").evaluate("node => node.style.transform") == "translateX(21%)")
 
 
 def test_stale_picture_and_stale_emg_are_greyed_and_say_how_old(serve, open_page, hello):
@@ -136,7 +144,7 @@ def test_stale_picture_and_stale_emg_are_greyed_and_say_how_old(serve, open_page
     feed.change = no_new_data
     until(lambda: page.inner_text("#stale").startswith("Picture is 1."))
     until(lambda: page.inner_text("#emg-stale").startswith("EMG is "))
-    assert "grayscale" in page.locator("#picture").evaluate("node => getComputedStyle(node).filter")
+    until(lambda: "grayscale" in page.locator("#picture").evaluate("node => getComputedStyle(node).filter"))
     expect(page.locator("#bars")).not_to_contain_text("%", use_inner_text=True)
     feed.change = lambda packet: packet
     page.locator("#stale").wait_for(state="hidden")
@@ -239,7 +247,7 @@ def test_the_electrodes_switch_follows_the_session_and_sends_wishes(serve, open_
     switch.get_by_label("Restored").focus()
     page.keyboard.press("ArrowRight")  # as in any group of radio buttons
     expect(switch.get_by_label("Edit mask")).to_be_checked()
-    assert page.evaluate(FOCUS)[1], "the focus cannot be seen"
+    until(lambda: page.evaluate(FOCUS)[1])
     until(lambda: list(feed.wishes) == [Wish("restore", "edit")])
     expect(page.locator("#edit")).to_be_hidden()
     feed.change = lambda packet: replace(packet, flags=packet.flags | Flags.EDIT)
@@ -261,9 +269,9 @@ def test_a_picture_that_is_held_says_so_and_why(serve, open_page, hello, hidden,
     flags = Flags.EMG | Flags.STALE_FRAME | Flags.NO_FACE
     feed.change = lambda packet: replace(packet, flags=flags, jpeg=b"", t_capture=math.nan)
     page.locator("#stale", has_text=f"No face found. {said}").wait_for()
-    assert page.locator("#stage").evaluate("s => getComputedStyle(s.querySelector('canvas')).visibility") == (
-        "hidden" if hidden else "visible"
-    )
+    seen = "hidden" if hidden else "visible"
+    visibility = "s => getComputedStyle(s.querySelector('canvas')).visibility"
+    until(lambda: page.locator("#stage").evaluate(visibility) == seen)
 
 
 def test_stop_pressed_without_a_connection_is_delivered_later(serve, open_page):
@@ -336,8 +344,8 @@ def test_second_page_watches_and_can_take_over(serve, open_page):
     first = open_page(feed)
     second = open_page(feed)
     second.get_by_text("Another page controls").wait_for()
-    assert second.locator("#record").is_disabled()
-    assert second.get_by_role("button", name="Stop").is_enabled()
+    until(lambda: second.locator("#record").is_disabled())
+    until(lambda: second.get_by_role("button", name="Stop").is_enabled())
     second.get_by_role("button", name="Take control").click()
     first.get_by_text("Another page controls").wait_for()
     until(lambda: second.locator("#record").is_enabled())
@@ -351,7 +359,7 @@ def test_damaged_picture_is_counted_and_the_page_goes_on(serve, open_page):
     until(lambda: sum(o.reason == "viewer_busy" for o in list(feed.outcomes)) > 5)
     settled = len(feed.outcomes)
     until(lambda: sum(o.reason == "" for o in list(feed.outcomes)[settled:]) > 5)
-    assert corner_colours(page) == ("blue", "red")
+    until(lambda: corner_colours(page) == ("blue", "red"))
 
 
 def test_names_are_text_and_never_markup(serve, open_page):
@@ -417,7 +425,7 @@ def test_all_can_be_done_with_the_keyboard(serve, open_page):
     page.keyboard.press("Space")
     page.keyboard.press("Escape")
     page.locator("#chooser").wait_for(state="hidden")
-    assert page.evaluate("document.activeElement.id") == "choose"
+    until(lambda: page.evaluate("document.activeElement.id") == "choose")
     expect(page.locator(".bar-row")).to_have_count(5)
     assert list(feed.wishes) == []  # Escape does not stop the session
 

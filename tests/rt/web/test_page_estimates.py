@@ -76,7 +76,7 @@ def test_an_estimate_stands_below_the_measured_bar_with_its_uncertainty(guessed,
     until(lambda: spans(page, ".guess-fill")[1] == 0.4)  # 48 of 120
     until(lambda: spans(page, ".guess-line") == [0.3, 0.5])  # 36 to 60 of 120
     mirrored = "Zygomaticus left, estimated"  # grows to the left
-    assert spans(page, ".guess-fill", mirrored)[0] == 0.6
+    until(lambda: spans(page, ".guess-fill", mirrored)[0] == 0.6)
     measured = page.locator('[aria-label="Zygomaticus right"]').bounding_box()
     below = guess_of(page).bounding_box()
     assert below["y"] >= measured["y"] + measured["height"]
@@ -94,10 +94,13 @@ def test_an_estimate_is_never_judged_as_right_or_wrong(guessed, open_page):
     page = open_page(guessed(estimate_percent=np.full(22, 110.0, np.float32)))
     until(lambda: "≈ 110 ± 12 %" in page.inner_text("#bars"))
     style = "node => getComputedStyle(node).backgroundImage + getComputedStyle(node).backgroundColor"
-    estimate = until(lambda: guess_of(page).locator(".guess-fill").evaluate(style))
-    assert "repeating-linear-gradient" in estimate
-    assert guess_of(page).get_attribute("data-state") is None
-    assert page.locator('[aria-label="Zygomaticus right"] .bar-fill').evaluate(style) != estimate
+    estimate = until(
+        lambda: (
+            "repeating-linear-gradient" in (found := guess_of(page).locator(".guess-fill").evaluate(style)) and found
+        )
+    )
+    until(lambda: guess_of(page).get_attribute("data-state") is None)
+    until(lambda: page.locator('[aria-label="Zygomaticus right"] .bar-fill').evaluate(style) != estimate)
 
 
 def test_how_the_face_is_read_and_how_often_is_said(guessed, open_page):
@@ -182,12 +185,10 @@ def test_an_old_estimate_is_greyed_and_said_while_the_rest_goes_on(guessed, open
     feed.change = lambda packet: replace(live(packet), t_expression=clock.now() - 7.0)
     until(lambda: "Estimate is 7." in page.inner_text("#guess-stale"))
     until(lambda: "≈" not in page.inner_text("#bars"))
-    assert guess_of(page).locator(".guess-fill").evaluate("node => getComputedStyle(node).opacity") == "0.35"
-    assert (
-        page.locator('[aria-label="Zygomaticus right"] .bar-fill').evaluate("n => getComputedStyle(n).opacity")
-        != "0.35"
-    )
-    assert page.locator("#stale").is_hidden()
+    until(lambda: guess_of(page).locator(".guess-fill").evaluate("node => getComputedStyle(node).opacity") == "0.35")
+    measured = page.locator('[aria-label="Zygomaticus right"] .bar-fill')
+    until(lambda: measured.evaluate("n => getComputedStyle(n).opacity") != "0.35")
+    until(lambda: page.locator("#stale").is_hidden())
     feed.change = live
     until(lambda: not page.locator("#guess-stale").is_visible())
 
