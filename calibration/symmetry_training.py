@@ -59,9 +59,10 @@ def learn(
     network = _network(seen.shape[-1], s)
     first = network[0]
     assert isinstance(first, nn.Linear)
+    still = torch.from_numpy(every.std(0) < _LEAST_SPREAD)
     with torch.no_grad():  # and what has no gradient stays so
-        given[..., torch.from_numpy(every.std(0) < _LEAST_SPREAD)] = 0
-        first.weight[:, torch.from_numpy(every.std(0) < _LEAST_SPREAD)] = 0
+        given[..., still] = 0
+        first.weight[:, still] = 0
     steps = max(1, len(given) // s.batch)
     adam = torch.optim.AdamW(network.parameters(), s.learning_rate, weight_decay=s.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, s.learning_rate, s.epochs * steps)

@@ -44,6 +44,18 @@ def test_what_can_be_learned_is_learned_and_the_network_is_what_a_station_reads(
         Made([], [], 0).learn(1, said.append)
 
 
+def test_what_did_not_vary_has_no_say():
+    rng = np.random.default_rng(1)
+    looks = [sample(rng, 0.0) for _ in range(64)]
+    seen, moved = np.stack([look.seen for look in looks]), np.stack([look.moved_cm for look in looks])
+    network = learn(seen, moved, SymmetryTraining(hidden=(8,), epochs=2))
+    other = seen[0].copy()
+    other[:, 50:] += 5
+    np.testing.assert_array_equal(network(other), network(seen[0]))
+    other[:, 10] += 5
+    assert (network(other) != network(seen[0])).any()
+
+
 class Reads:
     """In the place of a network: it says what the samples above have among their features."""
 
