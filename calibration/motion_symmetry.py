@@ -4,8 +4,7 @@
 
 Synthetic people move one side more than the other with the head turned anyhow (calibration/motion_looks.py).  What a
 station would see of it goes in, how far the skin moved comes out (calibration/symmetry_training.py).  People held out
-do five movements, each from the front and turned by fixed angles.  Two errors are told, both in percentage points of
-asymmetry: against what the same reading says of the frontal picture of the same moment, and against what the face did.
+do five movements, each from the front and turned by fixed angles: what is told of them stands in `judge`.
 """
 
 from __future__ import annotations
